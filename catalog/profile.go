@@ -1,0 +1,297 @@
+package catalog
+
+import "time"
+
+// Confidence says how a fact came to be known, best first (R0.1).
+type Confidence string
+
+// The four levels. A recalled fact in use is a review finding until a person
+// confirms it, with a date, in the plan's profile.confirmed.
+const (
+	Documented Confidence = "documented" // read in the provider's own documentation
+	FromSDK    Confidence = "from_sdk"   // read in the provider's official SDK or its tests
+	FromRepo   Confidence = "from_repo"  // read in a public repository
+	Recalled   Confidence = "recalled"   // from memory; nobody has confirmed it
+)
+
+// Provenance is where the facts of one section come from. It is embedded in
+// every section of a profile, so no fact stands without it.
+type Provenance struct {
+	// Confidence holds for every field of the section that Unsure does not name.
+	Confidence Confidence `yaml:"confidence" json:"confidence" jsonschema:"required,enum=documented,enum=from_sdk,enum=from_repo,enum=recalled"`
+	// Source is where to read it: a URL, or repository:path@commit. Several are allowed.
+	Source []string `yaml:"source" json:"source" jsonschema:"required"`
+	// Unsure names the fields of this section that are only recalled although
+	// the section as a whole is better known.
+	Unsure []string `yaml:"unsure,omitempty" json:"unsure,omitempty"`
+	// Note is what else a reader must know; never needed by the program.
+	Note string `yaml:"note,omitempty" json:"note,omitempty"`
+}
+
+// Profile is what is known about one provider: facts, each with its source,
+// never choices. One YAML file per provider in catalog/providers.
+type Profile struct {
+	ID       string `yaml:"id" json:"id"`             // slug, the file's name: stripe
+	Name     string `yaml:"name" json:"name"`         // Stripe
+	Category string `yaml:"category" json:"category"` // payments, developer, communication, …
+	Docs     string `yaml:"docs" json:"docs"`         // where its API documentation starts
+
+	API         API         `yaml:"api" json:"api"`
+	SDK         SDK         `yaml:"sdk" json:"sdk"`
+	Document    Document    `yaml:"document" json:"document"`
+	Auth        []Auth      `yaml:"auth" json:"auth"`
+	Limits      Limits      `yaml:"limits" json:"limits"`
+	Errors      Errors      `yaml:"errors" json:"errors"`
+	Idempotency Idempotency `yaml:"idempotency" json:"idempotency"`
+	Pagination  Pagination  `yaml:"pagination" json:"pagination"`
+	Webhooks    *Webhooks   `yaml:"webhooks,omitempty" json:"webhooks,omitempty"` // nil: the provider sends none
+	Sandbox     Sandbox     `yaml:"sandbox" json:"sandbox"`
+	Service     Service     `yaml:"service" json:"service"`
+}
+
+// API is the shape of the provider's HTTP API.
+type API struct {
+	Provenance `yaml:",inline"`
+	BaseURL    string            `yaml:"base_url" json:"base_url"`                         // https://api.stripe.com
+	OtherURLs  map[string]string `yaml:"other_urls,omitempty" json:"other_urls,omitempty"` // name → URL
+	Version    string            `yaml:"version,omitempty" json:"version,omitempty"`       // newest version known; empty when the API has none
+	VersionPin *VersionPin       `yaml:"version_pin,omitempty" json:"version_pin,omitempty"`
+	Headers    map[string]string `yaml:"headers,omitempty" json:"headers,omitempty"` // sent on every request; a value the provider requires
+	Request    Encoding          `yaml:"request" json:"request"`                     // how bodies are sent: form or json
+	Response   Encoding          `yaml:"response" json:"response"`                   // how answers come: json
+	Hosts      []string          `yaml:"hosts,omitempty" json:"hosts,omitempty"`     // further hosts the API may redirect to
+}
+
+// VersionPin is how a request asks for one API version.
+type VersionPin struct {
+	In   string `yaml:"in" json:"in" jsonschema:"enum=header,enum=path,enum=query"`
+	Name string `yaml:"name" json:"name"` // header or parameter name; Stripe-Version
+}
+
+// Encoding of a body.
+type Encoding string
+
+// The encodings there are. Form is x-www-form-urlencoded with bracketed
+// nesting: metadata[tenant_id]=1, items[0][price]=p.
+const (
+	EncodingJSON Encoding = "json"
+	EncodingForm Encoding = "form"
+)
+
+// SDK names the provider's libraries (R0.2).
+type SDK struct {
+	Provenance `yaml:",inline"`
+	Go         string `yaml:"go,omitempty" json:"go,omitempty"`
+	GoOfficial bool   `yaml:"go_official,omitempty" json:"go_official,omitempty"`
+	NPM        string `yaml:"npm,omitempty" json:"npm,omitempty"`
+}
+
+// Document is the provider's machine-readable API document.
+type Document struct {
+	Provenance `yaml:",inline"`
+	Repository string `yaml:"repository,omitempty" json:"repository,omitempty"`
+	Path       string `yaml:"path,omitempty" json:"path,omitempty"`
+	Format     string `yaml:"format,omitempty" json:"format,omitempty"` // openapi 3.0.0, swagger 2.0, …
+	Licence    string `yaml:"licence,omitempty" json:"licence,omitempty"`
+	// Embedded is the file under catalog/documents when the binary carries a
+	// copy; empty otherwise.
+	Embedded string `yaml:"embedded,omitempty" json:"embedded,omitempty"`
+}
+
+// Auth is one way the provider accepts credentials. This version applies kinds
+// api_key and basic; the others are facts for the plan's document and for the
+// connection flows to come.
+type Auth struct {
+	Provenance  `yaml:",inline"`
+	Kind        string   `yaml:"kind" json:"kind" jsonschema:"enum=api_key,enum=basic,enum=oauth2,enum=client_credentials,enum=jwt"`
+	In          string   `yaml:"in,omitempty" json:"in,omitempty" jsonschema:"enum=header,enum=query"` // api_key: where it goes
+	Name        string   `yaml:"name,omitempty" json:"name,omitempty"`                                 // header or parameter
+	Prefix      string   `yaml:"prefix,omitempty" json:"prefix,omitempty"`                             // before the key, with its space: "Bearer "
+	KeyPrefixes []string `yaml:"key_prefixes,omitempty" json:"key_prefixes,omitempty"`                 // how any key starts
+	LivePrefix  []string `yaml:"live_prefixes,omitempty" json:"live_prefixes,omitempty"`               // how a production key starts (R2.11)
+	TestPrefix  []string `yaml:"test_prefixes,omitempty" json:"test_prefixes,omitempty"`               // how a sandbox key starts
+	Username    string   `yaml:"username,omitempty" json:"username,omitempty"`                         // basic: "{secret}" or a fixed value
+	Password    string   `yaml:"password,omitempty" json:"password,omitempty"`                         // basic: "{secret}" or a fixed value
+	OAuth       *OAuth   `yaml:"oauth,omitempty" json:"oauth,omitempty"`
+}
+
+// OAuth holds the provider's OAuth 2.0 facts.
+type OAuth struct {
+	AuthorizeURL   string            `yaml:"authorize_url,omitempty" json:"authorize_url,omitempty"`
+	TokenURL       string            `yaml:"token_url" json:"token_url"`
+	RevokeURL      string            `yaml:"revoke_url,omitempty" json:"revoke_url,omitempty"`
+	PKCE           string            `yaml:"pkce,omitempty" json:"pkce,omitempty" jsonschema:"enum=yes,enum=no,enum=optional"`
+	ScopeSeparator string            `yaml:"scope_separator,omitempty" json:"scope_separator,omitempty"`
+	TokenAuth      string            `yaml:"token_auth,omitempty" json:"token_auth,omitempty"` // post | basic | post or basic
+	TokenBody      string            `yaml:"token_body,omitempty" json:"token_body,omitempty"` // form | json
+	Rotates        string            `yaml:"rotates,omitempty" json:"rotates,omitempty"`       // when refresh tokens rotate, in words
+	AccessSeconds  int               `yaml:"access_seconds,omitempty" json:"access_seconds,omitempty"`
+	RefreshSeconds int               `yaml:"refresh_seconds,omitempty" json:"refresh_seconds,omitempty"`
+	Params         map[string]string `yaml:"params,omitempty" json:"params,omitempty"` // extra authorize parameters
+}
+
+// Limits are the provider's rate limits and how it tells about them.
+type Limits struct {
+	Provenance `yaml:",inline"`
+	List       []Limit       `yaml:"list" json:"list"`
+	Status     []int         `yaml:"status" json:"status"`                               // statuses that may mean "too many": 429, at GitHub also 403
+	RetryAfter string        `yaml:"retry_after,omitempty" json:"retry_after,omitempty"` // seconds | http_date | absent; empty is unknown
+	Headers    *LimitHeaders `yaml:"headers,omitempty" json:"headers,omitempty"`
+	// Signal tells a limit from another error where the status does not (GitHub's 403, Slack's 200).
+	Signal *BodySignal `yaml:"signal,omitempty" json:"signal,omitempty"`
+}
+
+// Limit is one window. All limits of a provider hold together.
+type Limit struct {
+	Name    string `yaml:"name" json:"name"`                           // slug, unique in the profile: live, sandbox, search
+	Limit   int    `yaml:"limit" json:"limit"`                         // how many in a window; more than zero
+	Window  int    `yaml:"window_s" json:"window_s"`                   // seconds
+	Scope   string `yaml:"scope" json:"scope"`                         // account, app, user, ip, endpoint, …, joined by "+"
+	Unit    string `yaml:"unit,omitempty" json:"unit,omitempty"`       // requests (default), points
+	Applies string `yaml:"applies,omitempty" json:"applies,omitempty"` // in words: live mode, search endpoints
+	// Environments the limit holds in: production or sandbox (every other
+	// environment); empty holds in all.
+	Environments []string `yaml:"environments,omitempty" json:"environments,omitempty"`
+	// Paths the limit is about, as prefixes ("/v1/search"); empty is every path.
+	Paths []string `yaml:"paths,omitempty" json:"paths,omitempty"`
+	// Optional limits are not enforced unless a plan names them.
+	Optional bool `yaml:"optional,omitempty" json:"optional,omitempty"`
+}
+
+// LimitHeaders are the response headers that tell what is left.
+type LimitHeaders struct {
+	Limit     string `yaml:"limit,omitempty" json:"limit,omitempty"`
+	Remaining string `yaml:"remaining,omitempty" json:"remaining,omitempty"`
+	Reset     string `yaml:"reset,omitempty" json:"reset,omitempty"`
+	// ResetFormat: epoch_seconds, seconds, http_date, iso8601, epoch_milliseconds.
+	ResetFormat string `yaml:"reset_format,omitempty" json:"reset_format,omitempty"`
+}
+
+// BodySignal recognises an answer by a value in its JSON body.
+type BodySignal struct {
+	Path     string   `yaml:"path" json:"path"`                             // gjson path: error.code
+	Values   []string `yaml:"values,omitempty" json:"values,omitempty"`     // equal to one of these
+	Contains string   `yaml:"contains,omitempty" json:"contains,omitempty"` // or containing this
+}
+
+// Errors is the provider's error dialect (R4.9).
+type Errors struct {
+	Provenance      `yaml:",inline"`
+	CodePath        string `yaml:"code_path,omitempty" json:"code_path,omitempty"`       // gjson path into the body
+	MessagePath     string `yaml:"message_path,omitempty" json:"message_path,omitempty"` // gjson path into the body
+	RequestIDHeader string `yaml:"request_id_header,omitempty" json:"request_id_header,omitempty"`
+	// InSuccess recognises an error inside a 2xx answer: Slack's ok:false. The
+	// path's value equal to one of Values means the answer is an error.
+	InSuccess *BodySignal `yaml:"in_success,omitempty" json:"in_success,omitempty"`
+	// Meanings override what a status means: 403 → "limited when signal", in
+	// the words of MeaningRule.
+	Meanings []MeaningRule `yaml:"meanings,omitempty" json:"meanings,omitempty"`
+}
+
+// MeaningRule says what a status, or a provider code in an answer, means where
+// it differs from the table R4. The first rule that fits decides.
+type MeaningRule struct {
+	Status int      `yaml:"status,omitempty" json:"status,omitempty"` // 0: any status
+	Codes  []string `yaml:"codes,omitempty" json:"codes,omitempty"`   // provider codes; empty: any
+	// Header that must be present, optionally with the value after "=":
+	// "Retry-After", "X-RateLimit-Remaining=0".
+	Header string `yaml:"header,omitempty" json:"header,omitempty"`
+	Class  string `yaml:"class" json:"class"` // an integration.Class
+}
+
+// Idempotency is how the provider makes a POST safe to repeat.
+type Idempotency struct {
+	Provenance `yaml:",inline"`
+	Header     string   `yaml:"header,omitempty" json:"header,omitempty"` // empty: the provider offers none
+	Methods    []string `yaml:"methods,omitempty" json:"methods,omitempty"`
+	KeepHours  int      `yaml:"keep_hours,omitempty" json:"keep_hours,omitempty"`
+	MaxLength  int      `yaml:"max_length,omitempty" json:"max_length,omitempty"`
+}
+
+// Pagination is how lists continue.
+type Pagination struct {
+	Provenance `yaml:",inline"`
+	Style      string   `yaml:"style,omitempty" json:"style,omitempty"` // cursor_by_id, cursor, link_header, page, offset
+	Params     []string `yaml:"params,omitempty" json:"params,omitempty"`
+	Next       string   `yaml:"next,omitempty" json:"next,omitempty"` // where the next page is told, in words
+	MaxPage    int      `yaml:"max_page,omitempty" json:"max_page,omitempty"`
+}
+
+// Sandbox is the provider's own test environment.
+type Sandbox struct {
+	Provenance `yaml:",inline"`
+	Kind       string `yaml:"kind" json:"kind"` // key_prefix, host, workspace, none
+	BaseURL    string `yaml:"base_url,omitempty" json:"base_url,omitempty"`
+}
+
+// Service holds the facts about the provider as a supplier.
+type Service struct {
+	Provenance `yaml:",inline"`
+	StatusPage string `yaml:"status_page,omitempty" json:"status_page,omitempty"`
+	SLA        string `yaml:"sla,omitempty" json:"sla,omitempty"`
+	Pricing    string `yaml:"pricing,omitempty" json:"pricing,omitempty"`
+}
+
+// Webhooks is how the provider delivers events.
+type Webhooks struct {
+	Provenance `yaml:",inline"`
+	Verify     Verification    `yaml:"verify" json:"verify"`
+	Variants   []VerifyVariant `yaml:"variants,omitempty" json:"variants,omitempty"`
+	ID         []string        `yaml:"id" json:"id"`                                       // extract paths, the first that yields a value
+	Type       []string        `yaml:"type" json:"type"`                                   // extract paths, the first that yields a value
+	Time       string          `yaml:"time,omitempty" json:"time,omitempty"`               // extract path
+	TimeFormat string          `yaml:"time_format,omitempty" json:"time_format,omitempty"` // unix_s | unix_ms | rfc3339
+	Account    string          `yaml:"account,omitempty" json:"account,omitempty"`         // extract path of the provider's account id
+	Data       string          `yaml:"data,omitempty" json:"data,omitempty"`               // json path of the resource in the payload: data.object
+	Answer     WebhookAnswer   `yaml:"answer" json:"answer"`
+	Retries    string          `yaml:"retries,omitempty" json:"retries,omitempty"` // the provider's schedule, in words
+	Replay     string          `yaml:"replay,omitempty" json:"replay,omitempty"`   // its replay or list API, in words
+	Challenge  string          `yaml:"challenge,omitempty" json:"challenge,omitempty"`
+}
+
+// WebhookAnswer is the answer the provider expects.
+type WebhookAnswer struct {
+	Status    string `yaml:"status" json:"status"`                             // 2xx, 200
+	DeadlineS int    `yaml:"deadline_s,omitempty" json:"deadline_s,omitempty"` // 0: not documented
+}
+
+// VerifyVariant is a second scheme of the same provider.
+type VerifyVariant struct {
+	Name   string       `yaml:"name" json:"name"`
+	When   string       `yaml:"when,omitempty" json:"when,omitempty"` // in words
+	Verify Verification `yaml:"verify" json:"verify"`
+}
+
+// Verification is a webhook signature scheme as data. Package verify gives the
+// fields their meaning and its package comment documents the language.
+type Verification struct {
+	Scheme          string            `yaml:"scheme" json:"scheme"` // hmac in this version
+	Header          OneOrMore         `yaml:"header" json:"header"` // a header name, several of them, or a json:/form:/query: path
+	TimestampHeader string            `yaml:"timestamp_header,omitempty" json:"timestamp_header,omitempty"`
+	Algorithm       string            `yaml:"algorithm" json:"algorithm"`
+	Encoding        string            `yaml:"encoding" json:"encoding"`
+	SignedContent   string            `yaml:"signed_content" json:"signed_content"`
+	KeyEncoding     string            `yaml:"key_encoding" json:"key_encoding"`
+	Format          string            `yaml:"format,omitempty" json:"format,omitempty"`
+	TimestampUnit   string            `yaml:"timestamp_unit,omitempty" json:"timestamp_unit,omitempty"`
+	Parse           *SignatureParse   `yaml:"parse,omitempty" json:"parse,omitempty"`
+	ToleranceS      int               `yaml:"tolerance_s,omitempty" json:"tolerance_s,omitempty"` // 0: the provider names none
+	Rotation        string            `yaml:"rotation,omitempty" json:"rotation,omitempty"`
+	Claims          map[string]string `yaml:"claims,omitempty" json:"claims,omitempty"`
+}
+
+// SignatureParse says how candidates are read out of the signature header.
+type SignatureParse struct {
+	Prefix     string   `yaml:"prefix,omitempty" json:"prefix,omitempty"`
+	ListSep    string   `yaml:"list_sep,omitempty" json:"list_sep,omitempty"`
+	ItemPrefix string   `yaml:"item_prefix,omitempty" json:"item_prefix,omitempty"`
+	KVSep      string   `yaml:"kv_sep,omitempty" json:"kv_sep,omitempty"`
+	PairSep    string   `yaml:"pair_sep,omitempty" json:"pair_sep,omitempty"`
+	SigKeys    []string `yaml:"sig_keys,omitempty" json:"sig_keys,omitempty"`
+	TSKey      string   `yaml:"ts_key,omitempty" json:"ts_key,omitempty"`
+	GroupSep   string   `yaml:"group_sep,omitempty" json:"group_sep,omitempty"`
+	Positional string   `yaml:"positional,omitempty" json:"positional,omitempty"`
+}
+
+// Tolerance is the replay window; zero when the provider names none.
+func (v Verification) Tolerance() time.Duration { return time.Duration(v.ToleranceS) * time.Second }

@@ -1,0 +1,70 @@
+package integration
+
+import (
+	"net/http"
+	"time"
+)
+
+// EventStatus is where a webhook event stands (R5.9).
+type EventStatus string
+
+// The five statuses of an event. Received and Processing are on the way;
+// the other three are final until a person asks for a retry.
+const (
+	EventReceived   EventStatus = "received"   // stored, due for processing
+	EventProcessing EventStatus = "processing" // a worker holds its lease
+	EventProcessed  EventStatus = "processed"  // delivered
+	EventFailed     EventStatus = "failed"     // given up; a person may retry it
+	EventIgnored    EventStatus = "ignored"    // a type the plan does not use; kept, not delivered
+)
+
+// Final reports whether no machine will touch the event again by itself.
+func (s EventStatus) Final() bool {
+	return s == EventProcessed || s == EventFailed || s == EventIgnored
+}
+
+// Event is one inbound webhook event, as it was received and verified.
+// (Service, Source, ExternalID) is unique; a repeat is a duplicate.
+type Event struct {
+	ID         string      // ours, a UUIDv7
+	Tenant     string      // your customer; empty when the plan names no tenant path or the payload holds none
+	Service    string      // the integration's slug; the "provider" column
+	Source     string      // one inbound address of the service; "" is the only or main one
+	ExternalID string      // the provider's id for the event
+	Type       string      // the provider's event type
+	Subject    string      // the ordering key (webhooks.order_by); empty when there is none
+	OccurredAt time.Time   // the provider's time of the event, UTC; zero when it sends none
+	ReceivedAt time.Time   // when the bytes were here, UTC
+	Header     http.Header // request headers as received, less the ones that carry credentials
+	Payload    []byte      // the exact bytes of the body
+	Status     EventStatus // where it stands
+	Attempts   int         // how many times a worker began to process it
+	Error      string      // why the last attempt failed, for the operator; free of secrets
+	// ProcessedAt is when the event reached a final status; zero before.
+	ProcessedAt time.Time
+	// DueAt is when the event may next be worked on; meaningful while Received.
+	DueAt time.Time
+}
+
+// DeliveryState is how handing an event to one destination ended.
+type DeliveryState string
+
+// A delivery attempt ends in one of three ways.
+const (
+	DeliverySucceeded DeliveryState = "succeeded" // the destination answered 2xx, or the handler returned nil
+	DeliveryRetrying  DeliveryState = "retrying"  // it will be tried again
+	DeliveryFailed    DeliveryState = "failed"    // it will not
+)
+
+// Delivery is one attempt to hand an event to a destination or a Go handler.
+type Delivery struct {
+	ID          string        // ours, a UUIDv7
+	EventID     string        // the event handed over
+	Destination string        // the destination's name in the plan, or "handler"
+	Attempt     int           // 1 for the first
+	State       DeliveryState // how it ended
+	Status      int           // the destination's HTTP status; 0 when there was none
+	Error       string        // why it failed, free of secrets; empty on success
+	StartedAt   time.Time     // UTC
+	Took        time.Duration // from start to answer
+}

@@ -1,0 +1,77 @@
+package integration
+
+import (
+	"errors"
+	"time"
+)
+
+// Errors that stores answer with and everyone above understands.
+var (
+	// ErrBusy: the bounded queue in front of the store is full. Nothing was
+	// kept; the sender should come again.
+	ErrBusy = errors.New("store is busy: its queue is full")
+	// ErrNotFound: there is no such record.
+	ErrNotFound = errors.New("not found")
+	// ErrState: the record is not in a state that allows what was asked.
+	ErrState = errors.New("not possible in this state")
+)
+
+// Outcome is what processing an event came to; it is written in one
+// transaction with the end of the lease.
+type Outcome struct {
+	Status     EventStatus // Processed, Failed, Ignored, or Received to be tried again
+	DueAt      time.Time   // when to try again; only with Received
+	Error      string      // for the operator, free of secrets; empty when processed
+	Deliveries []Delivery  // the attempts made under this lease
+	// Released says that the worker is shutting down: the event is due again
+	// at once and the attempt does not count.
+	Released bool
+}
+
+// Filter selects records of a list. Zero fields do not restrict.
+type Filter struct {
+	Service string
+	Tenant  string
+	Status  string // an EventStatus or CallState
+	Type    string // event type, or endpoint name of a call
+	Query   string // part of an id, external id or error
+	Since   time.Time
+	Until   time.Time
+	Cursor  string // opaque, from the previous page
+	Limit   int    // zero means 50; at most 500
+}
+
+// Counts is how many events or calls of a service stand in each state.
+type Counts struct {
+	ByState   map[string]int
+	OldestDue time.Time // due time of the oldest event that waits; zero when none does
+}
+
+// Scope is what an API key may do.
+type Scope string
+
+// The two scopes. An admin key may do all that an app key may.
+const (
+	ScopeApp   Scope = "app"   // call providers, read status
+	ScopeAdmin Scope = "admin" // read logs and payloads, retry
+)
+
+// APIKey is a key of our own API. Only the SHA-256 of its secret is stored.
+type APIKey struct {
+	ID        string // ours, a UUIDv7
+	Name      string // what it is for, in words
+	Scope     Scope
+	Hash      string // hex SHA-256 of the whole key, "sp_…"
+	CreatedAt time.Time
+	RevokedAt time.Time // zero: valid
+}
+
+// AuditEntry is one administrative action (R9.5).
+type AuditEntry struct {
+	ID     string
+	At     time.Time
+	Actor  string // "key:ID" or "command line"
+	Action string // event.retry, call.retry, key.create, key.revoke
+	Target string // id acted upon
+	Detail string // in words, free of secrets
+}

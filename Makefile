@@ -1,0 +1,32 @@
+# The two commands people need are "make run" and "make test".
+GO      ?= go
+BIN     := bin/sallyport
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+TOOLS   := $(CURDIR)/bin/tools
+FOR     ?= 20s
+
+.PHONY: run build test lint generate generated bench clean
+
+run: build ## Build and run the demo: plan, sandbox, gateway and a receiving app.
+	$(BIN) demo --for $(FOR)
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./cmd/sallyport
+
+test: ## All tests with the race detector.
+	$(GO) test -race -timeout 20m ./...
+
+lint: ## golangci-lint, gofumpt, and govulncheck where its database can be had.
+	scripts/lint $(TOOLS)
+
+generate: ## Make the committed generated files again.
+	$(GO) generate ./...
+
+generated: generate ## Fail when a committed generated file is stale.
+	@git diff --exit-code -- plan/schema.json docs/ || { echo "generated files are stale: run make generate and commit"; exit 1; }
+
+bench: ## Measure and write docs/benchmarks.md.
+	scripts/bench
+
+clean:
+	rm -rf bin dist

@@ -1,0 +1,253 @@
+// Package config is the one documented tree of settings of "sallyport serve".
+//
+// Every setting has a flag, an environment variable and a key in the file, all
+// declared in one table; a flag wins over the variable, the variable over the
+// file, the file over the default. Package cmd/sallyport reads it; everyone
+// else takes plain values.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+)
+
+// Config is what a gateway runs with. The zero value is not usable; Default
+// gives the defaults.
+type Config struct {
+	Plans       string        // folder of plan files
+	Environment string        // which environment of each plan
+	Listen      string        // host:port of the HTTP server
+	Database    string        // sqlite:PATH
+	PublicURL   string        // how providers reach us; signs of URL-signing schemes need it
+	BodyLimit   int64         // bytes of one webhook or API body
+	Queue       int           // webhooks that may wait for a commit
+	Workers     int           // deliveries in hand at once
+	Grace       time.Duration // how long a stop waits for what is in hand
+	LogLevel    string        // debug, info, warn or error
+	LogFormat   string        // auto, text or json
+}
+
+// Setting is one entry of the tree: how it is written, and what it means.
+type Setting struct {
+	Key     string // in the file; the flag is the same with "-" for "_"
+	Default string // as it would be written
+	Help    string // one line for --help
+	Manual  string // more for the reference; may be empty
+	set     func(c *Config, value string) error
+}
+
+// Flag is the command-line flag, without dashes.
+func (s Setting) Flag() string { return strings.ReplaceAll(s.Key, "_", "-") }
+
+// Variable is the environment variable.
+func (s Setting) Variable() string { return "SALLYPORT_" + strings.ToUpper(s.Key) }
+
+// Settings is the whole tree, in the order of the reference.
+func Settings() []Setting {
+	return []Setting{
+		{
+			Key: "plans", Default: "integrations", Help: "folder of plan files",
+			Manual: "Every *.yaml file in it is one plan. A plan that does not load stops the start.",
+			set:    func(c *Config, v string) error { c.Plans = v; return nil },
+		},
+		{
+			Key: "environment", Default: "development", Help: "environment of each plan to run",
+			Manual: "production, prod and live are the names that may hold live keys; every other name refuses them.",
+			set:    func(c *Config, v string) error { c.Environment = v; return nil },
+		},
+		{
+			Key: "listen", Default: "127.0.0.1:8080", Help: "address to listen on, host:port",
+			Manual: "Port 0 takes a free one and prints it. The default is reachable from this machine only.",
+			set: func(c *Config, v string) error {
+				if _, _, err := net.SplitHostPort(v); err != nil {
+					return errors.New("want host:port, such as 127.0.0.1:8080 or :8080")
+				}
+				c.Listen = v
+				return nil
+			},
+		},
+		{
+			Key: "database", Default: "sqlite:sallyport.db", Help: "where to keep events and calls, sqlite:PATH",
+			Manual: "The file and its -wal and -shm neighbours are made with mode 0600. Keep them on a local disk.",
+			set: func(c *Config, v string) error {
+				if path, ok := strings.CutPrefix(v, "sqlite:"); !ok || path == "" {
+					return errors.New("want sqlite:PATH; this version keeps its data in SQLite")
+				}
+				c.Database = v
+				return nil
+			},
+		},
+		{
+			Key: "public_url", Help: "how providers reach this gateway, such as https://hooks.example.com",
+			Manual: "Needed by providers that sign the address they call. Empty: the scheme and host of the request are taken.",
+			set: func(c *Config, v string) error {
+				if v != "" {
+					u, err := url.Parse(v)
+					if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+						return errors.New("want an absolute http or https URL")
+					}
+				}
+				c.PublicURL = strings.TrimSuffix(v, "/")
+				return nil
+			},
+		},
+		{
+			Key: "body_limit", Default: "1MB", Help: "largest body of a webhook or an API request",
+			Manual: "Written with kB or MB; 25MB is the most. A larger body is answered 413.",
+			set: func(c *Config, v string) (err error) {
+				c.BodyLimit, err = parseSize(v)
+				return err
+			},
+		},
+		{
+			Key: "queue", Default: "4096", Help: "webhooks that may wait for a commit",
+			Manual: "Beyond that the door answers 503 with Retry-After, so that the provider comes again.",
+			set:    func(c *Config, v string) (err error) { c.Queue, err = between(v, 1, 1_000_000); return err },
+		},
+		{
+			Key: "workers", Default: "32", Help: "deliveries in hand at once",
+			set: func(c *Config, v string) (err error) { c.Workers, err = between(v, 1, 10_000); return err },
+		},
+		{
+			Key: "grace", Default: "10s", Help: "how long a stop waits for what is in hand",
+			set: func(c *Config, v string) error {
+				d, err := time.ParseDuration(v)
+				if err != nil || d < 0 {
+					return errors.New("want a duration, such as 10s")
+				}
+				c.Grace = d
+				return nil
+			},
+		},
+		{
+			Key: "log_level", Default: "info", Help: "debug, info, warn or error",
+			set: func(c *Config, v string) (err error) {
+				c.LogLevel, err = oneOf(v, "debug", "info", "warn", "error")
+				return err
+			},
+		},
+		{
+			Key: "log_format", Default: "auto", Help: "auto, text or json",
+			Manual: "auto is text at a terminal and JSON everywhere else.",
+			set: func(c *Config, v string) (err error) {
+				c.LogFormat, err = oneOf(v, "auto", "text", "json")
+				return err
+			},
+		},
+	}
+}
+
+// Default returns the configuration with every default.
+func Default() Config {
+	var c Config
+	for _, s := range Settings() {
+		if err := s.set(&c, s.Default); err != nil {
+			panic("config: default of " + s.Key + ": " + err.Error())
+		}
+	}
+	return c
+}
+
+// Load reads file (none when empty), the environment and the flags that were
+// given, by key. The error lists every mistake with its place.
+func Load(file string, lookup func(string) (string, bool), flags map[string]string) (Config, error) {
+	c := Default()
+	var problems []error
+	written, err := read(file)
+	if err != nil {
+		return c, err
+	}
+	for _, s := range Settings() {
+		place, value, given := "", "", false
+		if v, ok := written[s.Key]; ok {
+			place, value, given = file+": "+s.Key, v, true
+			delete(written, s.Key)
+		}
+		if v, ok := lookup(s.Variable()); ok {
+			place, value, given = s.Variable(), v, true
+		}
+		if v, ok := flags[s.Key]; ok {
+			place, value, given = "--"+s.Flag(), v, true
+		}
+		if !given {
+			continue
+		}
+		if err := s.set(&c, value); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %q: %w", place, value, err))
+		}
+	}
+	for key := range written {
+		problems = append(problems, fmt.Errorf("%s: %s: unknown key; the keys are %s", file, key, strings.Join(keys(), ", ")))
+	}
+	return c, errors.Join(problems...)
+}
+
+func read(file string) (map[string]string, error) {
+	if file == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	written := map[string]any{}
+	if err := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(&written); err != nil && len(bytes.TrimSpace(b)) > 0 {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	out := make(map[string]string, len(written))
+	for k, v := range written {
+		switch v.(type) {
+		case map[string]any, []any:
+			return nil, fmt.Errorf("%s: %s: want a single value", file, k)
+		}
+		out[k] = fmt.Sprint(v)
+	}
+	return out, nil
+}
+
+func keys() []string {
+	var out []string
+	for _, s := range Settings() {
+		out = append(out, s.Key)
+	}
+	return out
+}
+
+func between(v string, low, high int) (int, error) {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < low || n > high {
+		return 0, fmt.Errorf("want a whole number from %d to %d", low, high)
+	}
+	return n, nil
+}
+
+func oneOf(v string, allowed ...string) (string, error) {
+	for _, a := range allowed {
+		if v == a {
+			return v, nil
+		}
+	}
+	return "", fmt.Errorf("want one of %s", strings.Join(allowed, ", "))
+}
+
+func parseSize(v string) (int64, error) {
+	units := map[string]int64{"kB": 1000, "MB": 1_000_000}
+	for unit, size := range units {
+		if n, ok := strings.CutSuffix(v, unit); ok {
+			count, err := strconv.ParseInt(n, 10, 32)
+			if err == nil && count > 0 && count*size <= 25_000_000 {
+				return count * size, nil
+			}
+		}
+	}
+	return 0, errors.New("want a size from 1kB to 25MB")
+}

@@ -1,0 +1,114 @@
+// Package layout keeps the house in order: it fails when a package imports
+// another that it must not know, and says why.
+package layout
+
+import (
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/sallyport/sallyport"
+
+// rules name packages by their folder; "..." at the end takes those below it
+// as well. A rule about a folder that no longer exists fails, so none can go
+// stale.
+var rules = []struct {
+	pkg   string
+	never []string
+	why   string
+}{
+	{"integration", []string{module + "/...", "github.com/...", "golang.org/..."}, "the nouns stand on the standard library alone"},
+	{"extract", []string{module + "/..."}, "a path into a request knows nothing of ours"},
+	{"form", []string{module + "/..."}, "an encoding knows nothing of ours"},
+	{"verify", []string{"database/sql", module + "/receive", module + "/store/..."}, "a signature is checked before anything is stored"},
+	{"plan", []string{module + "/send", module + "/store/..."}, "planning is thinking; it opens no sockets and no database"},
+	{"draft", []string{module + "/send", module + "/call", "database/sql"}, "drafting is thinking; it opens no sockets"},
+	{"document", []string{module + "/send", module + "/call", "database/sql", "text/template", "html/template"}, "a document is made from a plan alone; templates would keep every method in the binary"},
+	{"review", []string{module + "/send", module + "/call", "database/sql"}, "reviewing is thinking; it opens no sockets"},
+	{"classify", []string{module + "/store/...", module + "/send", module + "/call"}, "deciders are pure"},
+	{"retry", []string{module + "/store/...", module + "/send", module + "/call"}, "deciders are pure"},
+	{"mapping", []string{"net/http", "database/sql"}, "mapping is pure"},
+	{"receive", []string{"database/sql", module + "/store/...", module + "/deliver", module + "/call"}, "neighbours do not know each other; the root wires them"},
+	{"deliver", []string{"database/sql", module + "/store/...", module + "/receive", module + "/call"}, "neighbours do not know each other; the root wires them"},
+	{"call", []string{"database/sql", module + "/store/...", module + "/receive", module + "/deliver"}, "neighbours do not know each other; the root wires them"},
+	{"lease", []string{"database/sql", module + "/store/..."}, "the queue is an interface; the store satisfies it"},
+	{"api", []string{"database/sql", module + "/store/..."}, "the API asks for what it needs through small interfaces"},
+	{"sandbox", []string{module + "/store/...", module + "/call", module + "/receive", module + "/api"}, "the provider's stand-in must not share code with what it tests, but for the signature scheme"},
+	{"store/sqlite", []string{module + "/api", module + "/call", module + "/receive", module + "/deliver"}, "a store satisfies interfaces; it does not know who asks"},
+}
+
+// sqlOnly are the only folders that may import a database driver or database/sql.
+var sqlOnly = []string{"store"}
+
+func TestImportsPointOneWay(t *testing.T) {
+	t.Parallel()
+	imports := list(t)
+	for _, rule := range rules {
+		deps, ok := imports[module+"/"+rule.pkg]
+		if !ok {
+			t.Errorf("there is no package %s any more: mend the rule", rule.pkg)
+			continue
+		}
+		for _, dep := range deps {
+			for _, never := range rule.never {
+				if matches(dep, never) {
+					t.Errorf("%s imports %s: %s", rule.pkg, dep, rule.why)
+				}
+			}
+		}
+	}
+}
+
+func TestOnlyStoresSpeakSQL(t *testing.T) {
+	t.Parallel()
+	for pkg, deps := range list(t) {
+		folder := strings.TrimPrefix(pkg, module+"/")
+		if slices.ContainsFunc(sqlOnly, func(s string) bool { return folder == s || strings.HasPrefix(folder, s+"/") }) {
+			continue
+		}
+		for _, dep := range deps {
+			if dep == "database/sql" || strings.HasPrefix(dep, "modernc.org/sqlite") {
+				t.Errorf("%s imports %s: SQL stands in store alone", folder, dep)
+			}
+		}
+	}
+}
+
+func TestNoDrawerPackages(t *testing.T) {
+	t.Parallel()
+	for pkg := range list(t) {
+		if name := path.Base(pkg); slices.Contains([]string{"util", "utils", "common", "types", "models", "helpers", "misc"}, name) {
+			t.Errorf("package %s: name it for one idea, or move what is in it to its user", pkg)
+		}
+	}
+}
+
+// list returns the direct imports of each package of the module, tests left out.
+func list(t *testing.T) map[string][]string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"/...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	imports := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		imports[fields[0]] = fields[1:]
+	}
+	if len(imports) < 10 {
+		t.Fatalf("go list found %d packages; looking in the wrong folder", len(imports))
+	}
+	return imports
+}
+
+func matches(dep, pattern string) bool {
+	if prefix, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return dep == prefix || strings.HasPrefix(dep, prefix+"/")
+	}
+	return dep == pattern
+}

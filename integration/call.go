@@ -12,8 +12,9 @@ type CallState string
 const (
 	CallRunning   CallState = "running"
 	CallSucceeded CallState = "succeeded" // the provider's final answer was a success
-	CallRejected  CallState = "rejected"  // the provider said no for good (4xx); nothing to retry
+	CallRejected  CallState = "rejected"  // a no for good: the provider's 4xx, our own refusal before sending, or a failure the plan says not to keep
 	CallFailed    CallState = "failed"    // given up after the plan's retries; kept, a person may retry it
+	CallCanceled  CallState = "canceled"  // the caller went away before an answer; repeating it is the caller's business
 	CallUnknown   CallState = "unknown"   // it may have reached the provider and must not be repeated by machine (R4.7)
 )
 

@@ -24,6 +24,7 @@ const (
 	ClassTimeout      Class = "timeout"      // R4.8: no answer in time
 	ClassNetwork      Class = "network"      // R4.8: DNS, dial, reset
 	ClassBroken       Class = "broken"       // an answer that is no HTTP or not what the dialect promises
+	ClassCanceled     Class = "canceled"     // the caller went away or its own deadline passed; says nothing about the third party
 )
 
 // Transient reports whether the same request may succeed later.
@@ -42,6 +43,7 @@ type Failure struct {
 	Code       string        // stable, ours, e.g. "provider_rejected"
 	Message    string        // for the person using the product; says nothing internal
 	Hint       string        // for the developer: what to do next
+	Pointer    string        // JSON pointer to the part of the caller's request at fault; empty when it is not about one
 	RetryAfter time.Duration // what the third party asked for; zero if it was silent
 
 	ProviderCode      string // the provider's own error code, when its dialect has one

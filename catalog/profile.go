@@ -96,6 +96,12 @@ type Document struct {
 	// Embedded is the file under catalog/documents when the binary carries a
 	// copy; empty otherwise.
 	Embedded string `yaml:"embedded,omitempty" json:"embedded,omitempty"`
+	// Fixtures is the file of sample objects that belongs to Embedded; empty
+	// when the provider publishes none.
+	Fixtures string `yaml:"fixtures,omitempty" json:"fixtures,omitempty"`
+	// Version of the API that Embedded describes; it may be older than
+	// API.Version.
+	Version string `yaml:"version,omitempty" json:"version,omitempty"`
 }
 
 // Auth is one way the provider accepts credentials. This version applies kinds

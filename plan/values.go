@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -31,7 +32,11 @@ func ParseDuration(s string) (Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%q is too long a duration", s)
 	}
-	return Duration(time.Duration(n) * durationUnits[m[2]]), nil
+	unit := durationUnits[m[2]]
+	if n > int64(math.MaxInt64/unit) {
+		return 0, fmt.Errorf("%q is too long a duration", s)
+	}
+	return Duration(time.Duration(n) * unit), nil
 }
 
 // Or returns d, or other when d is not set.
@@ -96,6 +101,9 @@ func (Percent) JSONSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "string", Pattern: `^(100|[1-9][0-9]?)%$`, Description: "1% to 100%"}
 }
 
+// maxRetries bounds a retry count; more would be a loop, not a retry.
+const maxRetries = 20
+
 // RetryCount is how often to try again: a number, or never (zero).
 type RetryCount int
 
@@ -103,8 +111,8 @@ type RetryCount int
 func (r *RetryCount) UnmarshalYAML(unmarshal func(any) error) error {
 	var n int
 	if err := unmarshal(&n); err == nil {
-		if n < 0 || n > 20 {
-			return fmt.Errorf("retry: %d is out of range; write never or 1 to 20", n)
+		if n < 0 || n > maxRetries {
+			return fmt.Errorf("retry: %d is out of range; write never or 1 to %d", n, maxRetries)
 		}
 		*r = RetryCount(n)
 		return nil

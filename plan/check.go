@@ -1,0 +1,268 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/catalog"
+	"github.com/sallyport/sallyport/extract"
+)
+
+// checker holds the rules that need more than one key to see. It runs on what
+// could be read, so that its findings stand beside those of the reader.
+type checker struct {
+	*reader
+	plan *Plan
+}
+
+// at is where the value of path stands, or the nearest part the file has.
+func (c *checker) at(path string) Position {
+	for path != "" {
+		if at, ok := c.values[path]; ok {
+			return at
+		}
+		path = path[:max(0, strings.LastIndexAny(path, ".["))]
+	}
+	return Position{1, 1}
+}
+
+func (c *checker) complain(path string, rule Rule, message, hint string) {
+	c.report(c.at(path), path, rule, message, hint)
+}
+
+// refer checks that a name stands for something the plan has.
+func (c *checker) refer(path, name, what string, known []string) bool {
+	if name == "" || slices.Contains(known, name) {
+		return name != ""
+	}
+	hint := didYouMean(name, known)
+	if len(known) == 0 {
+		hint = "the plan has none"
+	}
+	c.complain(path, RuleReference, "there is no "+what+" "+quote(name), hint)
+	return false
+}
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func (c *checker) run() {
+	p := c.plan
+	c.decision()
+	c.profile()
+	for _, name := range sorted(p.Environments) {
+		c.environment("environments."+name, p.Environments[name])
+	}
+	c.auth()
+	for _, name := range sorted(p.Endpoints) {
+		c.endpoint("endpoints."+name, p.Endpoints[name])
+	}
+	for _, name := range sorted(p.Mappings) {
+		c.mappingTable("mappings."+name, name, p.Mappings[name])
+	}
+	for _, key := range sorted(p.Errors) {
+		c.errorPolicy("errors."+key, p.Errors[key])
+	}
+	c.webhooks()
+	for _, name := range sorted(p.Destinations) {
+		d := p.Destinations[name]
+		path := "destinations." + name
+		if d.URL != "" {
+			c.address(path+".url", d.URL, true)
+		}
+		if d.Secret != "" {
+			c.secret(path+".secret", d.Secret)
+		}
+	}
+}
+
+func (c *checker) date(path, s string) {
+	if _, err := time.Parse(time.DateOnly, s); s != "" && err != nil {
+		c.complain(path, RuleValue, quote(s)+" is no day of the calendar", "write YYYY-MM-DD")
+	}
+}
+
+func (c *checker) decision() {
+	if d := c.plan.Decision; d != nil {
+		c.date("decision.review_by", d.ReviewBy)
+	}
+}
+
+func (c *checker) profile() {
+	o := c.plan.Profile
+	if o.BaseURL != "" {
+		c.address("profile.base_url", o.BaseURL, false)
+	}
+	for _, section := range sorted(o.Confirmed) {
+		c.date("profile.confirmed."+section+".on", o.Confirmed[section].On)
+	}
+}
+
+func (c *checker) environment(path string, e Environment) {
+	if e.BaseURL != "" {
+		c.address(path+".base_url", e.BaseURL, false)
+	}
+	for _, name := range sorted(e.Secrets) {
+		references := e.Secrets[name]
+		here := path + ".secrets." + name
+		if len(references) == 0 {
+			c.complain(here, RuleRequired, "is empty", "write a reference: env:NAME or file:PATH")
+		}
+		for i, ref := range references {
+			one := fmt.Sprintf("%s[%d]", here, i)
+			if _, list := c.values[one]; !list {
+				one = here
+			}
+			c.secret(one, ref)
+		}
+	}
+}
+
+// secretReference is what may stand where a secret is needed.
+var secretReference = regexp.MustCompile(`^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|vault:.+|ssm:.+)$`)
+
+// secret checks a reference without ever showing it: what is no reference may
+// be the secret itself.
+func (c *checker) secret(path, ref string) {
+	if !secretReference.MatchString(ref) {
+		c.complain(path, RuleValue, "the value (not shown) is no reference to a secret", "write env:NAME, file:PATH, vault:PATH#FIELD or ssm:NAME, never the secret itself")
+	}
+}
+
+// address checks an absolute URL. It is not shown either: it may hold a
+// password.
+func (c *checker) address(path, s string, query bool) {
+	u, err := url.Parse(s)
+	message, hint := "", "write an absolute http or https URL, such as https://api.example.com"
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		message = "is no absolute http or https URL"
+	case u.User != nil:
+		message, hint = "holds a user or password", "leave it out; credentials belong to secrets"
+	case strings.Contains(s, "#"):
+		message = "holds a fragment, which is never sent"
+	case !query && strings.Contains(s, "?"):
+		message = "holds a query"
+	default:
+		return
+	}
+	c.complain(path, RuleValue, message, hint)
+}
+
+func (c *checker) auth() {
+	p := c.plan
+	if p.Provider == nil || len(p.Provider.Auth) == 0 || p.Auth.Use == "" {
+		return
+	}
+	kinds := make([]string, 0, len(p.Provider.Auth))
+	for _, a := range p.Provider.Auth {
+		kinds = append(kinds, a.Kind)
+	}
+	if !slices.Contains(kinds, p.Auth.Use) {
+		c.complain("auth.use", RuleReference, fmt.Sprintf("the profile %s has no credential of kind %s", p.Uses, quote(p.Auth.Use)), "it has "+strings.Join(kinds, ", "))
+	}
+}
+
+func (c *checker) endpoint(path string, e *Endpoint) {
+	if e == nil {
+		return
+	}
+	p := c.plan
+	if err := checkCall(e.Call); e.Call != "" && err != nil {
+		c.complain(path+".call", RuleValue, err.Error(), "write variables as {name}, each name once")
+	}
+	mappings := sorted(p.Mappings)
+	if c.refer(path+".send", e.Send, "mapping", mappings) && (e.Method() == "GET" || e.Method() == "HEAD") {
+		c.complain(path+".send", RuleConflict, "a "+e.Method()+" has no request body to map", "leave send out; parameters go into the query")
+	}
+	c.refer(path+".receive", e.Receive, "mapping", mappings)
+	if e.Effect != "" && e.Effect != EffectRead {
+		if e.Cache != 0 {
+			c.complain(path+".cache", RuleConflict, "only an answer to a read can be served again", "leave it out, or set effect: read if that is what it does")
+		}
+		if e.Fallback == "cached" {
+			c.complain(path+".fallback", RuleConflict, "only an answer to a read can be served again", "write queue or fail")
+		}
+	}
+	if o := e.OnConflict; o != nil {
+		c.onlyReads(path+".on_conflict.read", o.Read)
+	}
+}
+
+// onlyReads checks that name is an endpoint and only reads.
+func (c *checker) onlyReads(path, name string) {
+	if !c.refer(path, name, "endpoint", sorted(c.plan.Endpoints)) {
+		return
+	}
+	if e := c.plan.Endpoints[name]; e != nil && e.Effect != EffectRead && e.Effect != "" {
+		c.complain(path, RuleConflict, fmt.Sprintf("%s has the effect %s; only a read can be asked at any time", name, e.Effect), "name an endpoint whose effect is read")
+	}
+}
+
+func (c *checker) errorPolicy(path string, e ErrorPolicy) {
+	if e.Retry == 0 && len(e.Backoff) > 0 {
+		if _, there := c.positions[path+".retry"]; there && !c.reported(path+".retry") {
+			c.complain(path+".backoff", RuleConflict, "waits before retries, of which there are none", "leave backoff out, or write retry: "+fmt.Sprint(len(e.Backoff)))
+		}
+	}
+}
+
+func (c *checker) webhooks() {
+	w := c.plan.Webhooks
+	if w == nil {
+		return
+	}
+	if p := c.plan.Provider; p != nil && p.Webhooks == nil {
+		c.complain("webhooks", RuleReference, "the profile "+c.plan.Uses+" knows no webhooks of this provider", "leave webhooks out, or add them to the profile with their source")
+	}
+	c.extractPath("webhooks.tenant", w.Tenant)
+	c.extractPath("webhooks.order_by", w.OrderBy)
+	for _, name := range sorted(w.Events) {
+		e := w.Events[name]
+		path := "webhooks.events." + name
+		if e.From != "" {
+			if _, err := extract.Parse("json:" + e.From); err != nil || strings.Contains(e.From, ":") {
+				c.complain(path+".from", RuleValue, quote(e.From)+" is no path into the payload", "write keys joined with dots: data.object")
+			}
+		}
+		c.refer(path+".map", e.Map, "mapping", sorted(c.plan.Mappings))
+		c.refer(path+".to", e.To, "destination", sorted(c.plan.Destinations))
+	}
+	if w.Reconcile != nil {
+		c.onlyReads("webhooks.reconcile.list", w.Reconcile.List)
+	}
+}
+
+func (c *checker) extractPath(path, s string) {
+	if s == "" {
+		return
+	}
+	if _, err := extract.Parse(s); err != nil || strings.HasPrefix(s, "config:") {
+		c.complain(path, RuleValue, quote(s)+" is no path into a request", "write json:a.b.c, header:NAME, form:KEY or query:KEY")
+	}
+}
+
+// overlay gives the plan its provider: a copy of the profile with what the
+// plan overrides. The catalog's own profile is never changed.
+func (c *checker) overlay(catalogue func(id string) (*catalog.Profile, error)) {
+	p := c.plan
+	if catalogue == nil || p.Uses == "" {
+		return
+	}
+	profile, err := catalogue(p.Uses)
+	if err != nil {
+		c.complain("uses", RuleReference, err.Error(), "")
+		return
+	}
+	p.Provider = cloneProfile(profile)
+	if p.Profile.Version != "" {
+		p.Provider.API.Version = p.Profile.Version
+	}
+	if p.Profile.BaseURL != "" {
+		p.Provider.API.BaseURL = p.Profile.BaseURL
+	}
+}

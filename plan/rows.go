@@ -1,0 +1,350 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/catalog"
+)
+
+// Row is one statement of a plan that can be proven true or false of a running
+// integration: an endpoint's timeout, what follows a 429, a field of a mapping.
+// Documents, findings, tests and evidence refer to it by ID.
+type Row struct {
+	// ID is stable: it is made of names, never of positions in the file, so it
+	// survives reordering. endpoint.create_customer.timeout, error.429,
+	// mapping.customer.email (by the name on our side), event.invoice.paid.
+	ID string
+	// Kind is what the id begins with: provider, environment, auth, endpoint,
+	// mapping, error, limit, webhook, event, destination, monitoring.
+	Kind string
+	// Statement says it in a sentence without a full stop.
+	Statement string
+	// Position is where the plan says so; for a default, the nearest place.
+	Position Position
+	// Reason is why this version does not act upon the row; only Unenforced
+	// sets it.
+	Reason string
+
+	value string // what the row is about, in the plan's words; the table of Unenforced looks at it
+}
+
+// Rows takes the plan apart into its provable statements, defaults included,
+// ordered as the plan is: by section, then by name. Rows about the provider
+// need Provider.
+func (p *Plan) Rows() []Row {
+	b := &rowBuilder{plan: p}
+	b.provider()
+	b.environments()
+	b.auth()
+	for _, name := range sorted(p.Endpoints) {
+		if e := p.Endpoints[name]; e != nil {
+			b.endpoint(name, e)
+		}
+	}
+	b.mappings()
+	b.errors()
+	b.limits()
+	b.webhooks()
+	for _, name := range sorted(p.Destinations) {
+		d := p.Destinations[name]
+		path := "destinations." + name
+		b.add("destination", name, path, "", "deliveries to %s are posted to %s and signed (Standard Webhooks)", name, d.URL)
+		b.add("destination", name+".timeout", path+".timeout", "", "one delivery to %s takes at most %s", name, Duration(d.Timeout.Or(DefaultDestinationTimeout)))
+	}
+	b.monitoring()
+	return b.rows
+}
+
+type rowBuilder struct {
+	plan *Plan
+	rows []Row
+}
+
+func (b *rowBuilder) add(kind, id, path, value, statement string, args ...any) {
+	b.rows = append(b.rows, Row{
+		ID:        kind + "." + id,
+		Kind:      kind,
+		Statement: fmt.Sprintf(statement, args...),
+		Position:  b.plan.Position(path),
+		value:     value,
+	})
+}
+
+func (b *rowBuilder) provider() {
+	p := b.plan.Provider
+	if p == nil {
+		return
+	}
+	if pin := p.API.VersionPin; pin != nil && p.API.Version != "" {
+		b.add("provider", "version", "profile.version", "", "every request asks for version %s in %s %s", p.API.Version, pin.In, pin.Name)
+	}
+	for _, name := range sorted(p.API.Headers) {
+		b.add("provider", "header."+name, "uses", "", "every request carries %s: %s", name, p.API.Headers[name])
+	}
+}
+
+func (b *rowBuilder) environments() {
+	for _, name := range sorted(b.plan.Environments) {
+		base := b.plan.Environments[name].BaseURL
+		if base == "" && b.plan.Provider != nil {
+			base = b.plan.Provider.API.BaseURL
+		}
+		if base != "" {
+			b.add("environment", name, "environments."+name, "", "calls of %s go to %s", name, base)
+		}
+	}
+}
+
+func (b *rowBuilder) auth() {
+	a := b.plan.Auth
+	b.add("auth", "credential", "auth.use", a.Use, "every request carries a credential of kind %s", a.Use)
+	if a.RotateEvery != 0 {
+		b.add("auth", "rotate_every", "auth.rotate_every", "", "no credential is older than %s", a.RotateEvery)
+	}
+}
+
+// retryWords say what an effect means for retries.
+func retryWords(e *Endpoint) string {
+	switch {
+	case e.Effect == EffectIrreversible:
+		return "never repeated by machine once the provider may have received it"
+	case e.Effect == EffectCreate && e.Idempotency == nil:
+		return "without an idempotency key it is not repeated once the provider may have received it"
+	case e.Effect == EffectCreate:
+		return "may be repeated with its idempotency key"
+	}
+	return "may be repeated"
+}
+
+func (b *rowBuilder) endpoint(name string, e *Endpoint) {
+	row := func(key, value, statement string, args ...any) {
+		b.add("endpoint", name+"."+key, "endpoints."+name+"."+key, value, name+" "+statement, args...)
+	}
+	row("call", "", "is %s", e.Call)
+	row("effect", string(e.Effect), "has the effect %s: %s", e.Effect, retryWords(e))
+	if i := e.Idempotency; i != nil {
+		keep := ""
+		if i.Keep != 0 {
+			keep = fmt.Sprintf(", which the provider remembers for %s", i.Keep)
+		}
+		row("idempotency", "", "sends one %s over all attempts%s", i.Header, keep)
+	}
+	if e.Send != "" {
+		row("send", "", "sends a body mapped by %s", e.Send)
+	}
+	if e.Receive != "" {
+		row("receive", "", "answers mapped by %s", e.Receive)
+	}
+	if e.Encoding != "" {
+		row("encoding", "", "encodes the body as %s", e.Encoding)
+	}
+	row("timeout", "", "gives one attempt at most %s", Duration(e.Timeout.Or(DefaultTimeout)))
+	if e.Fallback != "" {
+		row("fallback", e.Fallback, "falls back to %s when the provider can't be reached", e.Fallback)
+	}
+	if e.Cache != 0 {
+		row("cache", "", "may serve an answer again for %s", e.Cache)
+	}
+	if o := e.OnConflict; o != nil {
+		row("on_conflict", "", "on a conflict reads %s and keeps %s", o.Read, o.Keep)
+	}
+}
+
+func (b *rowBuilder) mappings() {
+	for _, name := range sorted(b.plan.Mappings) {
+		rows := b.plan.Mappings[name]
+		twice := map[string]int{}
+		for _, row := range rows {
+			twice[row.Internal]++
+		}
+		for i, row := range rows {
+			id := row.Internal
+			if twice[id] > 1 {
+				// The same field by one row in and another out.
+				id += "." + cmp.Or(row.Direction, "both")
+			}
+			b.add("mapping", name+"."+id, fmt.Sprintf("mappings.%s[%d]", name, i), "", "%s", row.words())
+		}
+	}
+}
+
+// words says what a mapping row does.
+func (r MappingRow) words() string {
+	var s strings.Builder
+	arrow := map[string]string{"in": "→", "out": "←"}[r.Direction]
+	fmt.Fprintf(&s, "%s %s %s", r.External, cmp.Or(arrow, "↔"), r.Internal)
+	s.WriteString(" as " + r.As)
+	if r.Transform != "" {
+		s.WriteString(" by " + r.Transform)
+	}
+	if r.As == "enum" {
+		fmt.Fprintf(&s, " of %d values, an unknown one: %s", len(r.Values), cmp.Or(r.Unknown, "fail"))
+	}
+	if r.Missing != "" {
+		s.WriteString(", missing: " + r.Missing)
+	}
+	if r.Null != "" {
+		s.WriteString(", null: " + r.Null)
+	}
+	return s.String()
+}
+
+// errorOrder puts statuses by number before the words.
+func errorOrder(a, b string) int {
+	rank := func(key string) int {
+		if n, err := strconv.Atoi(key); err == nil {
+			return n
+		}
+		return 600 + slices.Index([]string{"5xx", "timeout", "network"}, key)
+	}
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
+}
+
+func (b *rowBuilder) errors() {
+	keys := sorted(DefaultErrors())
+	for key := range b.plan.Errors {
+		if !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, errorOrder)
+	for _, key := range keys {
+		policy := b.plan.ErrorPolicy(key)
+		origin := ""
+		if _, own := b.plan.Errors[key]; !own {
+			origin = " (default)"
+		}
+		b.add("error", key, "errors."+key, "", "%s: %s%s", key, policy.Words(), origin)
+	}
+}
+
+// Words says what the policy does, in a phrase: "3 retries after 1s, 2s, 4s,
+// then keep; alert".
+func (e ErrorPolicy) Words() string {
+	s := "no retry"
+	if e.Retry > 0 {
+		s = fmt.Sprintf("%d retries", e.Retry)
+		if e.Retry == 1 {
+			s = "1 retry"
+		}
+		if len(e.Backoff) > 0 {
+			waits := make([]string, len(e.Backoff))
+			for i, d := range e.Backoff {
+				waits[i] = d.String()
+			}
+			s += " after " + strings.Join(waits, ", ")
+		}
+	}
+	switch {
+	case e.Then != "" && e.Retry > 0:
+		s += ", then " + e.Then
+	case e.Then == "keep":
+		s += ", kept for a person"
+	}
+	if e.Alert {
+		s += "; alert"
+	}
+	if e.Message != "" {
+		s += "; the user reads " + strconv.Quote(e.Message)
+	}
+	return s
+}
+
+func (b *rowBuilder) limits() {
+	p := b.plan
+	headroom := p.Limits.Headroom.Or(DefaultHeadroom)
+	if p.Provider != nil {
+		for _, l := range p.Provider.Limits.List {
+			if l.Optional {
+				continue
+			}
+			unit := cmp.Or(l.Unit, "requests")
+			b.add("limit", l.Name, "limits.headroom", unit, "%s: at most %s of the provider's %d %s per %s and %s are used (%d%%)",
+				l.Name, share(l, headroom), l.Limit, unit, Duration(time.Duration(l.Window)*time.Second), l.Scope, headroom)
+		}
+	}
+	b.add("limit", "wait", "limits.wait", "", "a caller waits at most %s for its turn", Duration(p.Limits.Wait.Or(DefaultLimitWait)))
+}
+
+// share is headroom percent of a limit, rounded down to tenths.
+func share(l catalog.Limit, headroom int) string {
+	tenths := l.Limit / 100 * headroom * 10
+	tenths += l.Limit % 100 * headroom / 10
+	return strconv.FormatFloat(float64(tenths)/10, 'f', -1, 64)
+}
+
+func (b *rowBuilder) webhooks() {
+	w := b.plan.Webhooks
+	if w == nil {
+		return
+	}
+	scheme := "the provider's scheme"
+	if p := b.plan.Provider; p != nil && p.Webhooks != nil {
+		scheme = p.Webhooks.Verify.Scheme + " " + p.Webhooks.Verify.Algorithm
+	}
+	row := func(id, statement string, args ...any) {
+		b.add("webhook", id, "webhooks."+id, "", statement, args...)
+	}
+	row("verify", "a webhook is accepted only with a valid signature over its raw bytes (%s)", scheme)
+	row("duplicate", "an event that was received before is answered 200 and not processed again")
+	row("ignored", "an event type that is not listed is kept as ignored and not delivered")
+	if w.Tenant != "" {
+		row("tenant", "the tenant of an event is %s", w.Tenant)
+	}
+	if w.OrderBy != "" {
+		row("order_by", "the subject of an event is %s", w.OrderBy)
+	}
+	if r := w.Retention; r != nil {
+		row("retention", "%s", retentionWords(r))
+	}
+	if len(w.Redact) > 0 {
+		row("redact", "logs and lists never show %s", strings.Join(w.Redact, ", "))
+	}
+	if r := w.Reconcile; r != nil {
+		row("reconcile", "%s is asked every %s for events that never came", r.List, r.Every)
+	}
+	for _, name := range sorted(w.Events) {
+		e := w.Events[name]
+		what := "the payload"
+		if e.From != "" {
+			what = e.From
+		}
+		if e.Map != "" {
+			what += " mapped by " + e.Map
+		}
+		to := "the Go handler registered for it"
+		if e.To != "" {
+			to = e.To
+		}
+		b.add("event", name, "webhooks.events."+name, "", "%s: %s is delivered to %s", name, what, to)
+	}
+}
+
+func retentionWords(r *Retention) string {
+	var parts []string
+	if r.Payload != 0 {
+		parts = append(parts, "payloads are kept for "+r.Payload.String())
+	}
+	if r.IDs != 0 {
+		parts = append(parts, "ids are kept for "+r.IDs.String())
+	}
+	if len(parts) == 0 {
+		return "nothing is said about how long events are kept"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (b *rowBuilder) monitoring() {
+	m := b.plan.Monitoring
+	if m.ExpectCallsEvery != 0 {
+		b.add("monitoring", "expect_calls_every", "monitoring.expect_calls_every", "", "silence for longer than %s is reported", m.ExpectCallsEvery)
+	}
+	if len(m.Notify) > 0 {
+		b.add("monitoring", "notify", "monitoring.notify", "", "%s are told about trouble", strings.Join(m.Notify, ", "))
+	}
+}

@@ -190,7 +190,7 @@ func moneyOut(quoted bool) func(*conversion, []byte, operand) ([]byte, *fault) {
 func (c *conversion) noCurrency(o operand, d *decimal) *fault {
 	switch {
 	case o.exponent == currencyUnknown:
-		return &fault{"currency", "ISO 4217 knows no such currency", "if it is right, give its exponent in the row: money(field, XYZ=2)"}
+		return &fault{"currency", "ISO 4217 knows no such currency", "if it is right, give its exponent in the row: money(field,XYZ=2)"}
 	case d.isZero():
 		return nil
 	}

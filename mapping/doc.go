@@ -50,7 +50,7 @@
 // row writes it, it is read from the field of the same name beside ours.
 //
 // Some providers keep their own exponents. They are named in the row:
-// money(currency, ISK=2, UGX=2, MGA=0) is what Stripe documents for charges.
+// money(currency,ISK=2,UGX=2,MGA=0) is what Stripe documents for charges.
 //
 // # Policies
 //

@@ -63,7 +63,7 @@ func ExampleMapping_In_money() {
 func ExampleMapping_In_moneyOwnExponent() {
 	both(
 		`{"amount":50000,"currency":"isk"}`,
-		plan.MappingRow{External: "amount", Type: "integer", Internal: "amount", As: "decimal", Transform: "money(currency, ISK=2)"},
+		plan.MappingRow{External: "amount", Type: "integer", Internal: "amount", As: "decimal", Transform: "money(currency,ISK=2)"},
 		plan.MappingRow{External: "currency", Type: "string", Internal: "currency", As: "string"},
 	)
 	// Output:

@@ -76,7 +76,7 @@ var conversions = map[string]conversion{
 	"money out, currency by an enum":     {rows: []plan.MappingRow{amountRow, {External: "currency", Internal: "cur", As: "enum", Values: map[string]string{"usd": "DOLLAR", "jpy": "YEN"}}}, out: `{"amount":"150","cur":"YEN"}`, want: `{"amount":150,"currency":"jpy"}`},
 	"money out, beside ours, nested":     {rows: []plan.MappingRow{{External: "p.a", Internal: "q.r.b", As: "decimal", Transform: "money(cur)"}}, out: `{"q":{"r":{"b":"1","cur":"kwd"}}}`, want: `{"p":{"a":1000}}`},
 	"money in, currency from the top":    {rows: []plan.MappingRow{{External: "p.a", Internal: "b", As: "decimal", Transform: "money(o.cur)"}}, in: `{"p":{"a":1},"o":{"cur":"kwd"}}`, want: `{"b":"0.001"}`},
-	"money in, Stripe's króna":           {rows: []plan.MappingRow{with(amountRow, func(r *plan.MappingRow) { r.Transform = "money(currency, ISK=2, UGX=2)" })}, in: `{"amount":500,"currency":"isk"}`, want: `{"amount":"5.00"}`},
+	"money in, Stripe's króna":           {rows: []plan.MappingRow{with(amountRow, func(r *plan.MappingRow) { r.Transform = "money(currency,ISK=2,UGX=2)" })}, in: `{"amount":500,"currency":"isk"}`, want: `{"amount":"5.00"}`},
 	"money in, the standard's króna":     {rows: []plan.MappingRow{amountRow}, in: `{"amount":500,"currency":"isk"}`, want: `{"amount":"500"}`},
 
 	"decimal, exponent plus":     {rows: one("number", "decimal"), in: `{"x":1.5e+3}`, want: `{"y":"1500"}`},

@@ -14,6 +14,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrState: the record is not in a state that allows what was asked.
 	ErrState = errors.New("not possible in this state")
+	// ErrCursor: the cursor of a list is not one that the store gave out.
+	ErrCursor = errors.New("not a cursor of this list")
 )
 
 // Outcome is what processing an event came to; it is written in one

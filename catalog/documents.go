@@ -33,7 +33,7 @@ func OpenDocument(name string) (io.ReadCloser, error) {
 	}
 	unpacked, err := gzip.NewReader(f)
 	if err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, fmt.Errorf("embedded document %s: %w", name, err)
 	}
 	return &document{Reader: unpacked, file: f}, nil
@@ -53,6 +53,7 @@ type document struct {
 	file fs.File
 }
 
+// Close makes it an io.ReadCloser.
 func (d *document) Close() error {
 	err := d.Reader.Close()
 	if closeErr := d.file.Close(); err == nil {

@@ -1,0 +1,422 @@
+package catalog
+
+import (
+	"fmt"
+	"net/url"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/sallyport/sallyport/extract"
+	"github.com/sallyport/sallyport/integration"
+)
+
+// Finding is one thing that is wrong with a profile.
+type Finding struct {
+	Path    string // place in the profile: limits.list[0].window_s
+	Rule    string // stable name of the rule that is broken: url, header, limit, …
+	Message string // what is wrong and what is allowed
+}
+
+// String is "path: message (rule)".
+func (f Finding) String() string { return f.Path + ": " + f.Message + " (" + f.Rule + ")" }
+
+// Words a profile may use.
+var (
+	confidences  = []string{string(Documented), string(FromSDK), string(FromRepo), string(Recalled)}
+	encodings    = []string{string(EncodingForm), string(EncodingJSON)}
+	authKinds    = []string{"api_key", "basic", "client_credentials", "jwt", "oauth2"}
+	limitUnits   = []string{"", "requests", "points"}
+	retryAfters  = []string{"", "absent", "http_date", "seconds"}
+	resetFormats = []string{"", "epoch_milliseconds", "epoch_seconds", "http_date", "iso8601", "seconds"}
+	pageStyles   = []string{"", "cursor", "cursor_by_id", "link_header", "offset", "page"}
+	sandboxKinds = []string{"host", "key_prefix", "none", "workspace"}
+	timeFormats  = []string{"", "rfc3339", "unix_ms", "unix_s"}
+	environments = []string{"production", "sandbox"}
+	classes      = []string{
+		string(integration.ClassConflict), string(integration.ClassForbidden), string(integration.ClassInvalid), string(integration.ClassLimited),
+		string(integration.ClassMissing), string(integration.ClassRejected), string(integration.ClassTimeout), string(integration.ClassUnauthorized),
+		string(integration.ClassUnavailable),
+	}
+	schemes = []string{
+		"api_callback", "basic_auth", "ecdsa", "ed25519", "hash_concat", "hmac", "http_message_signatures", "jwt", "mtls", "rsa", "shared_token",
+	}
+)
+
+var (
+	slug       = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
+	headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+	repository = regexp.MustCompile(`^(npm:)?@?[A-Za-z0-9][\w.-]*(/[\w.@/-]+)?(@[\w.-]+)?(:[^\s]+)?$`)
+	variable   = regexp.MustCompile(`\{[a-z_]+\}`)
+)
+
+// Lint judges a profile: addresses, names, numbers, sources and the words that
+// have a fixed set of values. It returns nothing when all is well, and every
+// mistake otherwise, in the order of the file. Whether a webhook signature scheme
+// makes sense as a whole is for verify.Compile to say.
+func Lint(p *Profile) []Finding {
+	l := &linter{}
+	l.identity(p)
+	for _, s := range p.Sections() {
+		l.provenance(s)
+	}
+	l.unsure(p)
+	l.api(p)
+	for i := range p.Auth {
+		l.auth(fmt.Sprintf("auth[%d]", i), &p.Auth[i])
+	}
+	l.limits(&p.Limits)
+	l.errors(&p.Errors)
+	l.header("idempotency.header", p.Idempotency.Header, true)
+	l.notNegative("idempotency.keep_hours", p.Idempotency.KeepHours)
+	l.notNegative("idempotency.max_length", p.Idempotency.MaxLength)
+	if p.Idempotency.Header == "" && (p.Idempotency.KeepHours != 0 || len(p.Idempotency.Methods) > 0 || p.Idempotency.MaxLength != 0) {
+		l.add("idempotency.header", "required", "details of a key without the header that carries it")
+	}
+	l.oneOf("pagination.style", p.Pagination.Style, pageStyles)
+	l.notNegative("pagination.max_page", p.Pagination.MaxPage)
+	if p.Webhooks != nil {
+		l.webhooks(p.Webhooks)
+	}
+	l.oneOf("sandbox.kind", p.Sandbox.Kind, sandboxKinds)
+	l.url("sandbox.base_url", p.Sandbox.BaseURL, true)
+	l.url("service.status_page", p.Service.StatusPage, true)
+	return l.findings
+}
+
+type linter struct{ findings []Finding }
+
+func (l *linter) add(path, rule, format string, args ...any) {
+	l.findings = append(l.findings, Finding{path, rule, fmt.Sprintf(format, args...)})
+}
+
+func (l *linter) identity(p *Profile) {
+	if !slug.MatchString(p.ID) {
+		l.add("id", "slug", "%q is no slug: a lower-case letter, then letters, digits, - and _", p.ID)
+	}
+	if p.Name == "" {
+		l.add("name", "required", "the provider's name is missing")
+	}
+	if !slug.MatchString(p.Category) {
+		l.add("category", "slug", "%q is no category: one lower-case word such as payments", p.Category)
+	}
+	l.url("docs", p.Docs, false)
+}
+
+func (l *linter) provenance(s Section) {
+	l.oneOf(s.Path+".confidence", string(s.Provenance.Confidence), confidences)
+	if len(s.Provenance.Source) == 0 {
+		l.add(s.Path+".source", "source", "no fact stands without a source: a URL, or repository:path@commit")
+	}
+	for i, source := range s.Provenance.Source {
+		if strings.Contains(source, "://") {
+			l.url(fmt.Sprintf("%s.source[%d]", s.Path, i), source, false)
+		} else if !repository.MatchString(source) {
+			l.add(fmt.Sprintf("%s.source[%d]", s.Path, i), "source", "%q is neither a URL nor repository:path@commit", source)
+		}
+	}
+}
+
+// unsure checks that the fields which are only recalled are there at all.
+func (l *linter) unsure(p *Profile) {
+	root := reflect.ValueOf(p).Elem()
+	for _, s := range p.Sections() {
+		section, ok := field(root, strings.Replace(s.Path, "[", ".", 1))
+		for i, name := range s.Provenance.Unsure {
+			path := fmt.Sprintf("%s.unsure[%d]", s.Path, i)
+			if !ok {
+				continue
+			}
+			switch v, found := field(section, name); {
+			case !found:
+				l.add(path, "unsure", "%s has no field %q", s.Path, name)
+			case v.IsZero():
+				l.add(path, "unsure", "%s.%s is not set, so nothing is unsure about it; say it in the note", s.Path, name)
+			}
+		}
+		if s.Provenance.Confidence == Recalled && len(s.Provenance.Unsure) > 0 {
+			l.add(s.Path+".unsure", "unsure", "the whole section is recalled already")
+		}
+	}
+}
+
+func (l *linter) api(p *Profile) {
+	l.url("api.base_url", p.API.BaseURL, false)
+	for _, name := range keys(p.API.OtherURLs) {
+		l.url("api.other_urls."+name, p.API.OtherURLs[name], false)
+	}
+	if pin := p.API.VersionPin; pin != nil {
+		l.oneOf("api.version_pin.in", pin.In, []string{"header", "path", "query"})
+		if pin.In == "header" {
+			l.header("api.version_pin.name", pin.Name, false)
+		}
+		if p.API.Version == "" {
+			l.add("api.version", "required", "a version can be pinned but none is named")
+		}
+	}
+	for _, name := range keys(p.API.Headers) {
+		l.header("api.headers."+name, name, false)
+		if v := p.API.Headers[name]; v == "" || strings.ContainsAny(v, "\r\n") {
+			l.add("api.headers."+name, "header", "its value must be one line, and not empty")
+		}
+	}
+	l.oneOf("api.request", string(p.API.Request), encodings)
+	l.oneOf("api.response", string(p.API.Response), encodings)
+	for i, host := range p.API.Hosts {
+		if u, err := url.Parse("https://" + host); err != nil || u.Host != host {
+			l.add(fmt.Sprintf("api.hosts[%d]", i), "url", "%q is no host name", host)
+		}
+	}
+	for _, file := range []struct{ path, name string }{{"document.embedded", p.Document.Embedded}, {"document.fixtures", p.Document.Fixtures}} {
+		if file.name == "" {
+			continue
+		}
+		if r, err := OpenDocument(file.name); err != nil {
+			l.add(file.path, "document", "%v", err)
+		} else {
+			r.Close()
+		}
+	}
+}
+
+func (l *linter) auth(path string, a *Auth) {
+	l.oneOf(path+".kind", a.Kind, authKinds)
+	switch a.Kind {
+	case "api_key":
+		l.oneOf(path+".in", a.In, []string{"header", "query"})
+		if a.In == "header" {
+			l.header(path+".name", a.Name, false)
+		} else if a.Name == "" {
+			l.add(path+".name", "required", "the parameter that carries the key is missing")
+		}
+	case "basic":
+		if n := strings.Count(a.Username+a.Password, "{secret}"); n != 1 {
+			l.add(path+".username", "secret", "username and password must hold {secret} once, not %d times", n)
+		}
+	case "oauth2", "client_credentials":
+		if a.OAuth == nil {
+			l.add(path+".oauth", "required", "an %s credential needs its URLs", a.Kind)
+		}
+	}
+	l.prefixes(path, a)
+	if o := a.OAuth; o != nil {
+		l.url(path+".oauth.authorize_url", o.AuthorizeURL, a.Kind != "oauth2")
+		l.url(path+".oauth.token_url", o.TokenURL, false)
+		l.url(path+".oauth.revoke_url", o.RevokeURL, true)
+		l.oneOf(path+".oauth.pkce", o.PKCE, []string{"", "no", "optional", "yes"})
+		l.oneOf(path+".oauth.token_auth", o.TokenAuth, []string{"", "basic", "post", "post or basic"})
+		l.oneOf(path+".oauth.token_body", o.TokenBody, []string{"", "form", "json"})
+		l.notNegative(path+".oauth.access_seconds", o.AccessSeconds)
+		l.notNegative(path+".oauth.refresh_seconds", o.RefreshSeconds)
+	}
+}
+
+// prefixes keeps live and test keys apart (R2.11).
+func (l *linter) prefixes(path string, a *Auth) {
+	for _, live := range a.LivePrefix {
+		for _, test := range a.TestPrefix {
+			if strings.HasPrefix(live, test) || strings.HasPrefix(test, live) {
+				l.add(path+".live_prefixes", "prefix", "%q and %q can't be told apart", live, test)
+			}
+		}
+	}
+	for _, list := range [][]string{a.LivePrefix, a.TestPrefix} {
+		for _, prefix := range list {
+			if len(a.KeyPrefixes) > 0 && !slices.Contains(a.KeyPrefixes, prefix) {
+				l.add(path+".key_prefixes", "prefix", "%q is missing among all prefixes", prefix)
+			}
+		}
+	}
+}
+
+func (l *linter) limits(limits *Limits) {
+	seen := map[string]bool{}
+	for i, limit := range limits.List {
+		path := fmt.Sprintf("limits.list[%d]", i)
+		if !slug.MatchString(limit.Name) {
+			l.add(path+".name", "slug", "%q is no slug", limit.Name)
+		}
+		if seen[limit.Name] {
+			l.add(path+".name", "unique", "a second limit called %q", limit.Name)
+		}
+		seen[limit.Name] = true
+		if limit.Limit <= 0 {
+			l.add(path+".limit", "limit", "%d is no limit: write a whole number above 0", limit.Limit)
+		}
+		if limit.Window <= 0 {
+			l.add(path+".window_s", "limit", "%d is no window: write seconds above 0", limit.Window)
+		}
+		for _, scope := range strings.Split(limit.Scope, "+") {
+			if !slug.MatchString(scope) {
+				l.add(path+".scope", "slug", "%q is no scope: words such as account or user, joined by +", limit.Scope)
+			}
+		}
+		l.oneOf(path+".unit", limit.Unit, limitUnits)
+		for _, e := range limit.Environments {
+			l.oneOf(path+".environments", e, environments)
+		}
+		for _, prefix := range limit.Paths {
+			if !strings.HasPrefix(prefix, "/") {
+				l.add(path+".paths", "path", "%q must begin with /", prefix)
+			}
+		}
+	}
+	for _, status := range limits.Status {
+		l.status("limits.status", status)
+	}
+	l.oneOf("limits.retry_after", limits.RetryAfter, retryAfters)
+	if h := limits.Headers; h != nil {
+		l.header("limits.headers.limit", h.Limit, true)
+		l.header("limits.headers.remaining", h.Remaining, true)
+		l.header("limits.headers.reset", h.Reset, true)
+		l.oneOf("limits.headers.reset_format", h.ResetFormat, resetFormats)
+		if (h.Reset == "") != (h.ResetFormat == "") {
+			l.add("limits.headers.reset_format", "required", "reset and reset_format belong together")
+		}
+	}
+	l.signal("limits.signal", limits.Signal)
+}
+
+func (l *linter) errors(e *Errors) {
+	l.header("errors.request_id_header", e.RequestIDHeader, true)
+	l.signal("errors.in_success", e.InSuccess)
+	for i, rule := range e.Meanings {
+		path := fmt.Sprintf("errors.meanings[%d]", i)
+		if rule.Status == 0 && len(rule.Codes) == 0 && rule.Header == "" {
+			l.add(path, "rule", "a rule needs a status, codes or a header")
+		}
+		if rule.Status != 0 {
+			l.status(path+".status", rule.Status)
+		}
+		if len(rule.Codes) > 0 && e.CodePath == "" {
+			l.add(path+".codes", "rule", "without code_path no answer has a code")
+		}
+		name, _, _ := strings.Cut(rule.Header, "=")
+		l.header(path+".header", name, true)
+		l.oneOf(path+".class", rule.Class, classes)
+	}
+}
+
+func (l *linter) webhooks(w *Webhooks) {
+	l.verification("webhooks.verify", &w.Verify)
+	for i := range w.Variants {
+		path := fmt.Sprintf("webhooks.variants[%d]", i)
+		if w.Variants[i].Name == "" {
+			l.add(path+".name", "required", "a variant needs a name")
+		}
+		l.verification(path+".verify", &w.Variants[i].Verify)
+	}
+	if len(w.ID) == 0 {
+		l.add("webhooks.id", "required", "without the event's id a repeat can't be recognised")
+	}
+	if len(w.Type) == 0 {
+		l.add("webhooks.type", "required", "without the event's type nothing can be chosen")
+	}
+	for i, expr := range w.ID {
+		l.extract(fmt.Sprintf("webhooks.id[%d]", i), expr)
+	}
+	for i, expr := range w.Type {
+		l.extract(fmt.Sprintf("webhooks.type[%d]", i), expr)
+	}
+	if w.Time != "" {
+		l.extract("webhooks.time", w.Time)
+	}
+	if w.Account != "" {
+		l.extract("webhooks.account", w.Account)
+	}
+	if w.Data != "" {
+		l.extract("webhooks.data", "json:"+w.Data)
+	}
+	l.oneOf("webhooks.time_format", w.TimeFormat, timeFormats)
+	if (w.Time == "") != (w.TimeFormat == "") {
+		l.add("webhooks.time_format", "required", "time and time_format belong together")
+	}
+	if w.Answer.Status == "" {
+		l.add("webhooks.answer.status", "required", "say which answer the provider takes for a success: 2xx, 200")
+	}
+	l.notNegative("webhooks.answer.deadline_s", w.Answer.DeadlineS)
+}
+
+func (l *linter) verification(path string, v *Verification) {
+	l.oneOf(path+".scheme", v.Scheme, schemes)
+	if v.Scheme != "hmac" {
+		return
+	}
+	for i, h := range v.Header {
+		place := fmt.Sprintf("%s.header[%d]", path, i)
+		if strings.Contains(h, ":") {
+			l.extract(place, h)
+		} else {
+			l.header(place, h, false)
+		}
+	}
+	if len(v.Header) == 0 {
+		l.add(path+".header", "required", "it must say where the signature stands")
+	}
+	l.notNegative(path+".tolerance_s", v.ToleranceS)
+}
+
+func (l *linter) signal(path string, s *BodySignal) {
+	if s == nil {
+		return
+	}
+	if s.Path == "" {
+		l.add(path+".path", "required", "say where in the body it stands")
+	}
+	if (len(s.Values) == 0) == (s.Contains == "") {
+		l.add(path, "signal", "give either values or contains")
+	}
+}
+
+func (l *linter) extract(path, expr string) {
+	if _, err := extract.Parse(expr); err != nil {
+		l.add(path, "path", "%v", err)
+	}
+}
+
+func (l *linter) oneOf(path, word string, words []string) {
+	if slices.Contains(words, word) {
+		return
+	}
+	var named []string
+	for _, w := range words {
+		if w != "" {
+			named = append(named, w)
+		}
+	}
+	l.add(path, "word", "%q is not one of %s", word, strings.Join(named, ", "))
+}
+
+// url wants an absolute https address; {names} may stand for what differs
+// between customers.
+func (l *linter) url(path, address string, optional bool) {
+	if address == "" && optional {
+		return
+	}
+	u, err := url.Parse(variable.ReplaceAllString(address, "x"))
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
+		l.add(path, "url", "%q is no absolute https URL", address)
+	}
+}
+
+func (l *linter) header(path, name string, optional bool) {
+	if name == "" && optional {
+		return
+	}
+	if !headerName.MatchString(name) {
+		l.add(path, "header", "%q is no header name", name)
+	}
+}
+
+func (l *linter) status(path string, status int) {
+	if status < 100 || status > 599 {
+		l.add(path, "status", "%d is no HTTP status", status)
+	}
+}
+
+func (l *linter) notNegative(path string, n int) {
+	if n < 0 {
+		l.add(path, "number", "%d is less than nothing", n)
+	}
+}

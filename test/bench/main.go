@@ -1,0 +1,55 @@
+// Command bench measures Sallyport beside its limits in the same run and
+// prints a Markdown report; "make bench" writes it to docs/benchmarks.md.
+//
+//	go run ./test/bench -sallyport bin/sallyport
+//
+// The limits are small servers of ours in this package: one that verifies and
+// answers without storing, and one that adds group commit to SQLite and
+// nothing else. Each side is a process of its own; sides alternate round by
+// round; medians are reported. All traffic stays on the loopback interface and
+// every run is bounded in time.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+)
+
+func main() {
+	var (
+		floor  = flag.String("floor", "", "run as a limit: verify or group; used by the program itself")
+		listen = flag.String("listen", "127.0.0.1:0", "with -floor: address")
+		file   = flag.String("file", "", "with -floor group: database file")
+		binary = flag.String("sallyport", "bin/sallyport", "the binary to measure")
+		rounds = flag.Int("rounds", 5, "rounds of each side")
+		length = flag.Duration("length", 4*time.Second, "measured time of a round, after a warm-up of a quarter of it")
+		out    = flag.String("o", "", "file to write; standard output when empty")
+	)
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, *floor, *listen, *file, *binary, *rounds, *length, *out)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, floor, listen, file, binary string, rounds int, length time.Duration, out string) error {
+	if floor != "" {
+		return serveFloor(ctx, floor, listen, file)
+	}
+	report, err := measure(ctx, binary, rounds, length)
+	if err != nil {
+		return err
+	}
+	if out == "" {
+		_, err = os.Stdout.WriteString(report)
+		return err
+	}
+	return os.WriteFile(out, []byte(report), 0o644)
+}

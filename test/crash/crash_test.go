@@ -1,0 +1,238 @@
+// Package crash kills the gateway again and again while webhooks arrive, and
+// then counts.
+package crash
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stripe/stripe-go/v85/webhook"
+
+	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/store/sqlite"
+	"github.com/sallyport/sallyport/test/gateway"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	gateway.Clean()
+	os.Exit(code)
+}
+
+const (
+	rounds  = 30
+	senders = 8
+	secret  = "whsec_crash_test"
+)
+
+const crashPlan = `sallyport: 1
+service: stripe
+uses: stripe
+need: Survive.
+environments:
+  development:
+    base_url: http://127.0.0.1:9
+    secrets: {api_key: env:KEY, webhook_secret: env:SECRET}
+auth: {use: api_key}
+endpoints:
+  get_invoice: {call: "GET /v1/invoices/{invoice}", purpose: Read an invoice., effect: read}
+webhooks:
+  events:
+    invoice.paid: {from: data.object, to: app}
+destinations:
+  app: {url: "%s", secret: env:APP_SECRET}
+`
+
+// R0.5, R5.4, R5.8: whatever moment the gateway dies at, every event answered
+// 200 is in the table once and is delivered at least once.
+func TestKilledAtRandomMoments(t *testing.T) {
+	t.Parallel()
+	app := newApp()
+	defer app.Close()
+	dir := t.TempDir()
+	plans, database := filepath.Join(dir, "plans"), filepath.Join(dir, "crash.db")
+	if err := os.Mkdir(plans, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(plans, "stripe.yaml"), fmt.Appendf(nil, crashPlan, app.URL), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	options := gateway.Options{
+		Plans: plans, Database: database,
+		Env: []string{"KEY=sk_test_crash", "SECRET=" + secret, "APP_SECRET=whsec_Y3Jhc2g="},
+	}
+	var acknowledged sync.Map // external id → true
+	var sequence atomic.Int64
+	killed := 0
+	for range rounds {
+		p := gateway.Start(t, options)
+		ctx, stop := context.WithCancel(t.Context())
+		var sending sync.WaitGroup
+		for range senders {
+			sending.Go(func() { send(ctx, p, &sequence, &acknowledged) })
+		}
+		select {
+		case <-time.After(time.Duration(20+rand.IntN(250)) * time.Millisecond):
+		case <-ctx.Done():
+		}
+		p.Kill()
+		killed++
+		stop()
+		sending.Wait()
+	}
+	want := map[string]bool{}
+	acknowledged.Range(func(id, _ any) bool { want[id.(string)] = true; return true })
+	if killed != rounds || len(want) < rounds {
+		t.Fatalf("%d rounds, %d events acknowledged: too little to prove anything", killed, len(want))
+	}
+
+	last := gateway.Start(t, options)
+	missing := app.waitFor(t.Context(), want, time.Minute)
+	if len(missing) > 0 {
+		t.Errorf("%d of %d acknowledged events were never delivered, such as %s\n%s", len(missing), len(want), missing[0], tail(last.Log()))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := last.Stop(ctx); err != nil {
+		t.Errorf("stop: %v\n%s", err, tail(last.Log()))
+	}
+
+	stored := storedEvents(t, database)
+	for id := range want {
+		if stored[id] == 0 {
+			t.Errorf("event %s was answered 200 and is not in the table", id)
+		}
+	}
+	for id, n := range stored {
+		if n != 1 {
+			t.Errorf("event %s is in the table %d times", id, n)
+		}
+	}
+	t.Logf("%d kills, %d events acknowledged, %d stored, %d delivered", killed, len(want), len(stored), app.distinct())
+}
+
+// send posts signed events, each under a new id and some twice, until the
+// gateway is gone.
+func send(ctx context.Context, p *gateway.Process, sequence *atomic.Int64, acknowledged *sync.Map) {
+	client := &http.Client{Transport: &http.Transport{}, Timeout: 5 * time.Second}
+	defer client.CloseIdleConnections()
+	for ctx.Err() == nil {
+		id := fmt.Sprintf("evt_crash_%08d", sequence.Add(1))
+		payload := fmt.Appendf(nil, `{"id":%q,"object":"event","type":"invoice.paid","created":%d,"data":{"object":{"id":"in_1","object":"invoice","external":%q}}}`, id, time.Now().Unix(), id)
+		signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: payload, Secret: secret})
+		for range 1 + rand.IntN(2) {
+			request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.URL("/api/webhooks/stripe"), bytes.NewReader(payload))
+			if err != nil {
+				return
+			}
+			request.Header.Set("Content-Type", "application/json")
+			request.Header.Set("Stripe-Signature", signed.Header)
+			answer, err := client.Do(request)
+			if err != nil {
+				return // it died: whether this one was kept is open, and that is allowed
+			}
+			_, _ = io.Copy(io.Discard, answer.Body)
+			answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				acknowledged.Store(id, true)
+			}
+		}
+	}
+}
+
+// storedEvents counts the rows of each external id.
+func storedEvents(t *testing.T, database string) map[string]int {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), database, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	counts := map[string]int{}
+	for cursor := ""; ; {
+		events, next, err := store.Events(t.Context(), integration.Filter{Service: "stripe", Limit: 500, Cursor: cursor})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			counts[e.ExternalID]++
+		}
+		if cursor = next; cursor == "" {
+			return counts
+		}
+	}
+}
+
+// app is the user's own application: it takes deliveries and remembers ids.
+type app struct {
+	*httptest.Server
+	mu   sync.Mutex
+	seen map[string]int
+	news chan struct{}
+}
+
+func newApp() *app {
+	a := &app{seen: map[string]int{}, news: make(chan struct{}, 1)}
+	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var event struct {
+			Data struct {
+				External string `json:"external"`
+			} `json:"data"`
+		}
+		if err := json.NewDecoder(r.Body).Decode(&event); err != nil || event.Data.External == "" {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		a.mu.Lock()
+		a.seen[event.Data.External]++
+		a.mu.Unlock()
+		select {
+		case a.news <- struct{}{}:
+		default:
+		}
+	}))
+	return a
+}
+
+func (a *app) distinct() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.seen)
+}
+
+// waitFor returns the ids that did not come within the time.
+func (a *app) waitFor(ctx context.Context, want map[string]bool, within time.Duration) []string {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	for {
+		a.mu.Lock()
+		var missing []string
+		for id := range want {
+			if a.seen[id] == 0 {
+				missing = append(missing, id)
+			}
+		}
+		a.mu.Unlock()
+		if len(missing) == 0 || ctx.Err() != nil {
+			return missing
+		}
+		select {
+		case <-a.news:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func tail(s string) string { return s[max(0, len(s)-4000):] }

@@ -81,7 +81,7 @@ func (c *checker) run() {
 }
 
 func (c *checker) date(path, s string) {
-	if _, err := time.Parse(time.DateOnly, s); s != "" && err != nil {
+	if _, err := time.Parse(time.DateOnly, s); err != nil && s != "" && !c.reported(path) {
 		c.complain(path, RuleValue, quote(s)+" is no day of the calendar", "write YYYY-MM-DD")
 	}
 }
@@ -109,7 +109,7 @@ func (c *checker) environment(path string, e Environment) {
 	for _, name := range sorted(e.Secrets) {
 		references := e.Secrets[name]
 		here := path + ".secrets." + name
-		if len(references) == 0 {
+		if len(references) == 0 && !c.reported(here) {
 			c.complain(here, RuleRequired, "is empty", "write a reference: env:NAME or file:PATH")
 		}
 		for i, ref := range references {
@@ -155,7 +155,7 @@ func (c *checker) address(path, s string, query bool) {
 
 func (c *checker) auth() {
 	p := c.plan
-	if p.Provider == nil || len(p.Provider.Auth) == 0 || p.Auth.Use == "" {
+	if p.Provider == nil || len(p.Provider.Auth) == 0 || p.Auth.Use == "" || c.reported("auth.use") {
 		return
 	}
 	kinds := make([]string, 0, len(p.Provider.Auth))
@@ -163,7 +163,7 @@ func (c *checker) auth() {
 		kinds = append(kinds, a.Kind)
 	}
 	if !slices.Contains(kinds, p.Auth.Use) {
-		c.complain("auth.use", RuleReference, fmt.Sprintf("the profile %s has no credential of kind %s", p.Uses, quote(p.Auth.Use)), "it has "+strings.Join(kinds, ", "))
+		c.complain("auth.use", RuleReference, fmt.Sprintf("the profile %s has no credential of kind %s", p.Uses, quote(p.Auth.Use)), "it has "+strings.Join(slices.Compact(slices.Sorted(slices.Values(kinds))), ", "))
 	}
 }
 

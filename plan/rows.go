@@ -219,7 +219,7 @@ func (b *rowBuilder) errors() {
 		if _, own := b.plan.Errors[key]; !own {
 			origin = " (default)"
 		}
-		b.add("error", key, "errors."+key, "", "%s: %s%s", key, policy.Words(), origin)
+		b.add("error", key, "errors."+key, "", "on %s: %s%s", key, policy.Words(), origin)
 	}
 }
 
@@ -264,8 +264,8 @@ func (b *rowBuilder) limits() {
 				continue
 			}
 			unit := cmp.Or(l.Unit, "requests")
-			b.add("limit", l.Name, "limits.headroom", unit, "%s: at most %s of the provider's %d %s per %s and %s are used (%d%%)",
-				l.Name, share(l, headroom), l.Limit, unit, Duration(time.Duration(l.Window)*time.Second), l.Scope, headroom)
+			b.add("limit", l.Name, "limits.headroom", unit, "at most %s of the provider's %d %s per %s and %s are used (%d%%)",
+				share(l, headroom), l.Limit, unit, Duration(time.Duration(l.Window)*time.Second), l.Scope, headroom)
 		}
 	}
 	b.add("limit", "wait", "limits.wait", "", "a caller waits at most %s for its turn", Duration(p.Limits.Wait.Or(DefaultLimitWait)))
@@ -310,10 +310,7 @@ func (b *rowBuilder) webhooks() {
 	}
 	for _, name := range sorted(w.Events) {
 		e := w.Events[name]
-		what := "the payload"
-		if e.From != "" {
-			what = e.From
-		}
+		what := cmp.Or(e.From, "the payload") + " of " + name
 		if e.Map != "" {
 			what += " mapped by " + e.Map
 		}
@@ -321,7 +318,7 @@ func (b *rowBuilder) webhooks() {
 		if e.To != "" {
 			to = e.To
 		}
-		b.add("event", name, "webhooks.events."+name, "", "%s: %s is delivered to %s", name, what, to)
+		b.add("event", name, "webhooks.events."+name, "", "%s is delivered to %s", what, to)
 	}
 }
 

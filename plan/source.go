@@ -17,8 +17,9 @@ import (
 // Bounds of a plan file. A file beyond them is a mistake or an attack: the
 // largest plan known has 3,000 lines and six levels.
 const (
-	maxSize  = 4 << 20 // bytes
-	maxDepth = 32      // levels of nesting
+	maxSize    = 4 << 20 // bytes
+	maxDepth   = 32      // levels of nesting
+	maxEntries = 20_000  // keys and list elements on lines of their own; the parser's time grows with the square of these
 )
 
 // readTree turns a plan file into its YAML tree, or says what keeps it from
@@ -103,6 +104,10 @@ func checkTokens(tokens token.Tokens) []Problem {
 			refuse(t, fmt.Sprintf("nested deeper than %d levels", maxDepth), "")
 			return list
 		}
+		if depth.entries > maxEntries {
+			refuse(t, fmt.Sprintf("more than %d keys and list elements", maxEntries), "a plan names what you use, not everything the provider has")
+			return list
+		}
 	}
 	return list
 }
@@ -110,8 +115,9 @@ func checkTokens(tokens token.Tokens) []Problem {
 // nesting follows how deep the tokens of a file are nested, so that depth is
 // known before a recursive parser sees them.
 type nesting struct {
-	flow  int
-	block []nested
+	flow    int
+	block   []nested
+	entries int // in blocks
 }
 
 type nested struct {
@@ -139,6 +145,7 @@ func (n *nesting) open(e nested) {
 	if n.flow > 0 {
 		return
 	}
+	n.entries++
 	for len(n.block) > 0 {
 		top := n.block[len(n.block)-1]
 		// A list may stand at the column of its key.

@@ -20,7 +20,7 @@ var unenforced = []notYet{
 	{kind: "auth", last: "credential", except: []string{"api_key", "basic"}, reason: "this version applies credentials of the kinds api_key and basic only"},
 	{kind: "auth", last: "rotate_every", reason: "the age of credentials is not tracked yet"},
 	{kind: "endpoint", last: "cache", reason: "answers are not cached yet"},
-	{kind: "endpoint", last: "fallback", values: []string{"cached", "default"}, reason: "answers are not cached and no fixed answers are given yet; the call fails instead"},
+	{kind: "endpoint", last: "fallback", values: []string{"cached", "default"}, reason: "cached and default: answers are not cached and no fixed answers are given yet; the call fails instead"},
 	{kind: "endpoint", last: "on_conflict", reason: "a 409 is handed back as it came; the state is not read again yet"},
 	{kind: "limit", values: []string{"points"}, reason: "only limits counted in requests are kept; this one is counted in points"},
 	{kind: "webhook", last: "retention", reason: "nothing is deleted yet; events are kept until you delete them"},

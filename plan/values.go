@@ -28,7 +28,7 @@ func ParseDuration(s string) (Duration, error) {
 	if m == nil {
 		return 0, fmt.Errorf("%q is no duration; write a whole number and a unit: 500ms, 10s, 30m, 24h, 90d, 2w", s)
 	}
-	n, err := strconv.ParseInt(m[1], 10, 32)
+	n, err := strconv.ParseInt(m[1], 10, 64)
 	if err != nil {
 		return 0, fmt.Errorf("%q is too long a duration", s)
 	}
@@ -69,7 +69,7 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 
 // JSONSchema describes the form above.
 func (Duration) JSONSchema() *jsonschema.Schema {
-	return &jsonschema.Schema{Type: "string", Pattern: durationPattern.String(), Description: "a whole number and a unit: 500ms, 10s, 30m, 24h, 90d, 2w"}
+	return &jsonschema.Schema{Type: "string", Pattern: `^[0-9]*[1-9][0-9]*(ms|s|m|h|d|w)$`, Description: "a whole number and a unit: 500ms, 10s, 30m, 24h, 90d, 2w"}
 }
 
 // Percent is written as 80%. Zero means "not set".

@@ -1,0 +1,297 @@
+// Package deliver hands one leased event over: it maps it, sends it to the
+// plan's destination as a signed CloudEvent or calls a Go handler, and says
+// what came of it. It never touches a store; whoever leased the event writes
+// the outcome down.
+//
+// A delivery is CloudEvents 1.0 JSON, signed with the headers of Standard
+// Webhooks. 2xx is done; 410 stops; Retry-After may only delay; everything else
+// is tried again on the schedule until it is used up. What a person must fix
+// (a mapping that refuses the payload) fails at once, and can be retried when
+// it is fixed.
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/tidwall/gjson"
+
+	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/mapping"
+	"github.com/sallyport/sallyport/plan"
+)
+
+// Event is a webhook event as a Go handler gets it.
+type Event struct {
+	integration.Event
+	// Data is the mapped resource, or the provider's own where the plan names
+	// no mapping. It is JSON.
+	Data []byte
+}
+
+// Handler takes an event in Go. An error, or a panic, is a failed attempt.
+type Handler func(context.Context, Event) error
+
+// HandlerName stands for a Go handler where a destination's name would.
+const HandlerName = "handler"
+
+// Config is what a Deliverer needs.
+type Config struct {
+	Services []Service
+	// Transport sends deliveries. Nil means one that connects directly, with
+	// time-outs. Destinations are the user's own, named in the plan, so private
+	// addresses are allowed.
+	Transport http.RoundTripper
+	// Redelivery is how long to wait before each further attempt; when it is
+	// used up the event fails. Nil means DefaultRedelivery.
+	Redelivery []time.Duration
+	Log        *slog.Logger     // nil: slog.Default()
+	Now        func() time.Time // nil: time.Now
+	Dice       func() float64   // in [0, 1)
+}
+
+// Service is one plan whose events are delivered.
+type Service struct {
+	Plan *plan.Plan
+	// Secret returns the signing secret of a destination.
+	Secret func(destination string) integration.Secret
+}
+
+// Deliverer hands events over. Make it with New.
+type Deliverer struct {
+	config Config
+	client *http.Client
+	routes map[string]map[string]*route // service → event type
+
+	mu       sync.RWMutex
+	handlers map[string]Handler // service/type
+}
+
+// route is what happens to one event type.
+type route struct {
+	from        string
+	mapping     *mapping.Mapping
+	destination string // name; empty: a handler
+	target      plan.Destination
+	secret      func(string) integration.Secret
+}
+
+// New compiles the routes of every plan. Its error names the service and the
+// event.
+func New(c Config) (*Deliverer, error) {
+	if c.Transport == nil {
+		c.Transport = newTransport()
+	}
+	if c.Redelivery == nil {
+		c.Redelivery = DefaultRedelivery()
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Dice == nil {
+		return nil, errors.New("deliver: dice are needed")
+	}
+	d := &Deliverer{
+		config: c, routes: make(map[string]map[string]*route), handlers: make(map[string]Handler),
+		client: &http.Client{
+			Transport:     c.Transport,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+	var problems []error
+	for _, s := range c.Services {
+		routes, err := compile(s)
+		problems = append(problems, err)
+		d.routes[s.Plan.Service] = routes
+	}
+	return d, errors.Join(problems...)
+}
+
+func compile(s Service) (map[string]*route, error) {
+	routes := make(map[string]*route)
+	if s.Plan.Webhooks == nil {
+		return routes, nil
+	}
+	var problems []error
+	for name, handling := range s.Plan.Webhooks.Events {
+		r := &route{from: handling.From, destination: handling.To, secret: s.Secret}
+		if handling.To != "" {
+			r.target = s.Plan.Destinations[handling.To]
+		}
+		if handling.Map != "" {
+			var err error
+			if r.mapping, err = mapping.Compile(s.Plan.Mappings, handling.Map); err != nil {
+				problems = append(problems, fmt.Errorf("%s: webhooks.events.%s: %w", s.Plan.Service, name, err))
+			}
+		}
+		routes[name] = r
+	}
+	return routes, errors.Join(problems...)
+}
+
+// On registers a handler for one event type; it takes the place of the
+// destination. It fails when there is one already.
+func (d *Deliverer) On(service, eventType string, h Handler) error {
+	if h == nil {
+		return errors.New("deliver: the handler is nil")
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	key := service + "/" + eventType
+	if _, ok := d.handlers[key]; ok {
+		return fmt.Errorf("deliver: %s %s has a handler already", service, eventType)
+	}
+	d.handlers[key] = h
+	return nil
+}
+
+func (d *Deliverer) handler(service, eventType string) Handler {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.handlers[service+"/"+eventType]
+}
+
+// Ready reports every event that has neither a destination nor a handler.
+func (d *Deliverer) Ready() error {
+	var problems []error
+	for service, routes := range d.routes {
+		for name, r := range routes {
+			if r.destination == "" && d.handler(service, name) == nil {
+				problems = append(problems, fmt.Errorf("%s: webhooks.events.%s has neither a destination (to: NAME) nor a Go handler", service, name))
+			}
+		}
+	}
+	slices.SortFunc(problems, func(a, b error) int {
+		if a.Error() < b.Error() {
+			return -1
+		}
+		return 1
+	})
+	return errors.Join(problems...)
+}
+
+// Deliver hands the event over once and says what came of it. It ends early
+// with Released when ctx does, because the process stops or the lease was lost.
+func (d *Deliverer) Deliver(ctx context.Context, e integration.Event) integration.Outcome {
+	r, ok := d.routes[e.Service][e.Type]
+	if !ok { // the plan changed since the event was kept
+		return integration.Outcome{Status: integration.EventIgnored}
+	}
+	handler := d.handler(e.Service, e.Type)
+	data, err := r.data(e)
+	if err != nil {
+		d.config.Log.LogAttrs(ctx, slog.LevelError, "event.unmappable", slog.String("service", e.Service), slog.String("event", e.ID),
+			slog.String("type", e.Type), slog.String("error", err.Error()))
+		return integration.Outcome{Status: integration.EventFailed, Error: err.Error()}
+	}
+	start := d.config.Now()
+	one := integration.Delivery{
+		ID: uuid.Must(uuid.NewV7()).String(), EventID: e.ID, Attempt: e.Attempts, Destination: r.destination, StartedAt: start.UTC(),
+	}
+	var result result
+	switch {
+	case handler != nil:
+		one.Destination = HandlerName
+		result = call(ctx, handler, Event{Event: e, Data: data})
+	case r.destination == "":
+		result = resultFailed{why: "there is neither a destination nor a Go handler for it"}.result()
+	default:
+		result = d.post(ctx, r, e, data, start)
+	}
+	one.Took = d.config.Now().Sub(start)
+	if ctx.Err() != nil && result.err != nil {
+		return integration.Outcome{Status: integration.EventReceived, Released: true}
+	}
+	if result.stack != nil {
+		d.config.Log.LogAttrs(ctx, slog.LevelError, "handler.panicked", slog.String("service", e.Service), slog.String("type", e.Type), slog.String("stack", string(result.stack)))
+	}
+	outcome := d.outcome(e, &one, result)
+	d.log(ctx, e, one, outcome)
+	return outcome
+}
+
+// Panicked is the outcome of an event whose delivery panicked outside a
+// handler: a fault of ours, tried again like any other failure.
+func (d *Deliverer) Panicked(cause any) integration.Outcome {
+	return integration.Outcome{
+		Status: integration.EventReceived, Error: fmt.Sprintf("panic: %v", cause), DueAt: d.config.Now().Add(d.config.Redelivery[0]),
+	}
+}
+
+// outcome turns the result of one attempt into what is written down.
+func (d *Deliverer) outcome(e integration.Event, one *integration.Delivery, r result) integration.Outcome {
+	one.Status, one.State = r.status, integration.DeliverySucceeded
+	out := integration.Outcome{Status: integration.EventProcessed}
+	if r.err != nil {
+		one.Error = r.err.Error()
+		out.Error = one.Error
+		at, again := Next(d.config.Redelivery, e.Attempts, d.config.Now(), d.config.Dice(), r.retryAfter)
+		switch {
+		case r.final || !again:
+			one.State, out.Status = integration.DeliveryFailed, integration.EventFailed
+			if !r.final {
+				out.Error += fmt.Sprintf("; given up after %d attempts", e.Attempts)
+			}
+		default:
+			one.State, out.Status, out.DueAt = integration.DeliveryRetrying, integration.EventReceived, at.UTC()
+		}
+	}
+	out.Deliveries = []integration.Delivery{*one}
+	return out
+}
+
+// data is the resource of the event, mapped where the plan says so.
+func (r *route) data(e integration.Event) ([]byte, error) {
+	data := e.Payload
+	if r.from != "" {
+		found := gjson.GetBytes(data, r.from)
+		if !found.Exists() {
+			return nil, fmt.Errorf("the payload has nothing at %q", r.from)
+		}
+		data = []byte(found.Raw)
+	}
+	if r.mapping == nil {
+		return data, nil
+	}
+	mapped, err := r.mapping.In(data)
+	if err != nil {
+		return nil, err
+	}
+	return mapped, nil
+}
+
+// log writes the one wide line of a delivery.
+func (d *Deliverer) log(ctx context.Context, e integration.Event, one integration.Delivery, out integration.Outcome) {
+	level := slog.LevelInfo
+	switch out.Status {
+	case integration.EventFailed:
+		level = slog.LevelError
+	case integration.EventReceived:
+		level = slog.LevelWarn
+	}
+	if !d.config.Log.Enabled(ctx, level) {
+		return
+	}
+	attributes := []slog.Attr{
+		slog.String("service", e.Service), slog.String("event", e.ID), slog.String("external_id", e.ExternalID), slog.String("type", e.Type),
+		slog.String("tenant", e.Tenant), slog.String("destination", one.Destination), slog.Int("attempt", one.Attempt),
+		slog.String("state", string(one.State)), slog.Int("status", one.Status), slog.Duration("took", one.Took),
+	}
+	if one.Error != "" {
+		attributes = append(attributes, slog.String("error", one.Error))
+	}
+	if !out.DueAt.IsZero() {
+		attributes = append(attributes, slog.Duration("retry_in", out.DueAt.Sub(d.config.Now())))
+	}
+	d.config.Log.LogAttrs(ctx, level, "delivery.attempted", attributes...)
+}

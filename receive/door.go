@@ -1,0 +1,191 @@
+package receive
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/catalog"
+	"github.com/sallyport/sallyport/extract"
+	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/plan"
+	"github.com/sallyport/sallyport/verify"
+)
+
+// door is one service, compiled: how to verify, where the id, the type, the
+// time, the subject and the tenant stand, and which types are used.
+type door struct {
+	service  string
+	schemes  []*verify.Scheme
+	secrets  func() []integration.Secret
+	id, kind []extract.Path
+	time     extract.Path
+	format   string // of the time
+	subject  extract.Path
+	tenant   extract.Path
+	used     map[string]plan.EventHandling
+	drop     map[string]bool // headers that are not kept
+	counters counters
+}
+
+func newDoor(s Service) (*door, error) {
+	p := s.Plan
+	if p.Provider == nil || p.Provider.Webhooks == nil {
+		return nil, errors.New("the profile says nothing about webhooks")
+	}
+	if p.Webhooks == nil {
+		return nil, errors.New("the plan uses no webhooks")
+	}
+	facts := p.Provider.Webhooks
+	d := &door{service: p.Service, secrets: s.Secrets, format: facts.TimeFormat, used: p.Webhooks.Events, drop: unkept(facts)}
+	if err := d.compileSchemes(facts); err != nil {
+		return nil, err
+	}
+	var problems []error
+	path := func(at, expression string) (path extract.Path) {
+		if expression == "" {
+			return path
+		}
+		path, err := extract.Parse(expression)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", at, err))
+		}
+		return path
+	}
+	for _, expression := range facts.ID {
+		d.id = append(d.id, path("profile webhooks.id", expression))
+	}
+	for _, expression := range facts.Type {
+		d.kind = append(d.kind, path("profile webhooks.type", expression))
+	}
+	d.time = path("profile webhooks.time", facts.Time)
+	d.subject = path("webhooks.order_by", p.Webhooks.OrderBy)
+	d.tenant = path("webhooks.tenant", p.Webhooks.Tenant)
+	return d, errors.Join(problems...)
+}
+
+// compileSchemes takes the profile's scheme and those of its variants that
+// this version knows. Any one of them verifying is enough.
+func (d *door) compileSchemes(facts *catalog.Webhooks) error {
+	scheme, err := verify.Compile(facts.Verify)
+	switch {
+	case err == nil:
+		d.schemes = append(d.schemes, scheme)
+	case !errors.Is(err, verify.ErrUnsupported):
+		return fmt.Errorf("profile webhooks.verify: %w", err)
+	}
+	for _, variant := range facts.Variants {
+		scheme, variantErr := verify.Compile(variant.Verify)
+		switch {
+		case variantErr == nil:
+			d.schemes = append(d.schemes, scheme)
+		case !errors.Is(variantErr, verify.ErrUnsupported):
+			return fmt.Errorf("profile webhooks.variants.%s: %w", variant.Name, variantErr)
+		}
+	}
+	if len(d.schemes) == 0 {
+		return fmt.Errorf("profile webhooks.verify: %w", err)
+	}
+	return nil
+}
+
+// verify accepts what any scheme accepts. The error is the first scheme's,
+// which is the one the provider uses now.
+func (d *door) verify(in *extract.Request, now time.Time) error {
+	secrets := d.secrets()
+	var first error
+	for _, scheme := range d.schemes {
+		err := scheme.Verify(in, secrets, now)
+		if err == nil {
+			return nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// Errors of a webhook that is rightly signed and yet can't be used.
+var (
+	errNoID   = errors.New("the event has no id where the profile says it stands")
+	errNoType = errors.New("the event has no type where the profile says it stands")
+	errNoJSON = errors.New("the body is neither JSON nor a form")
+)
+
+// maxName bounds ids, types, subjects and tenants; nothing longer is one.
+const maxName = 512
+
+// event reads the event out of a verified request.
+func (d *door) event(in *extract.Request, now time.Time) (*integration.Event, error) {
+	if !in.IsForm() && !in.ValidJSON() {
+		return nil, errNoJSON
+	}
+	e := &integration.Event{Service: d.service, Payload: in.Body, ReceivedAt: now.UTC(), DueAt: now.UTC(), Status: integration.EventReceived}
+	var ok bool
+	if e.ExternalID, ok = name(in, d.id); !ok {
+		return nil, errNoID
+	}
+	if e.Type, ok = name(in, d.kind); !ok {
+		return nil, errNoType
+	}
+	e.Subject, _ = name(in, []extract.Path{d.subject})
+	e.Tenant, _ = name(in, []extract.Path{d.tenant})
+	if text, ok := value(in, d.time); ok {
+		e.OccurredAt = parseTime(d.format, text)
+	}
+	if _, used := d.used[e.Type]; !used {
+		e.Status = integration.EventIgnored
+	}
+	e.Header = d.kept(in.Header)
+	return e, nil
+}
+
+func name(in *extract.Request, paths []extract.Path) (string, bool) {
+	for _, p := range paths {
+		if v, ok := value(in, p); ok && v != "" && len(v) <= maxName {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+func value(in *extract.Request, p extract.Path) (string, bool) {
+	if p.IsZero() {
+		return "", false
+	}
+	return p.Value(in)
+}
+
+// unkept are the headers that never go into the store: signatures and
+// everything that may be a credential.
+func unkept(facts *catalog.Webhooks) map[string]bool {
+	drop := map[string]bool{
+		"Authorization": true, "Cookie": true, "Proxy-Authorization": true, "X-Api-Key": true, "X-Auth-Token": true,
+	}
+	add := func(v catalog.Verification) {
+		for _, h := range v.Header {
+			if !strings.Contains(h, ":") {
+				drop[http.CanonicalHeaderKey(strings.TrimSuffix(h, "*"))] = true
+			}
+		}
+	}
+	add(facts.Verify)
+	for _, variant := range facts.Variants {
+		add(variant.Verify)
+	}
+	return drop
+}
+
+// kept copies the headers that are kept.
+func (d *door) kept(h http.Header) http.Header {
+	out := make(http.Header, len(h))
+	for key, values := range h {
+		if !d.drop[key] {
+			out[key] = values
+		}
+	}
+	return out
+}

@@ -1,0 +1,248 @@
+// Package receive is the provider's door: it takes a webhook, checks its
+// signature on the raw bytes, has it kept, and only then answers 200.
+//
+// The order is the guarantee (R0.5, R5.1): bound the body, verify, read the
+// event's id and type, commit, answer. A wrong signature learns only "no": the
+// reason goes to the log and the counters. When the store fails or is full the
+// answer is 503, so that the provider comes again (R5.6).
+package receive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sallyport/sallyport/extract"
+	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/plan"
+	"github.com/sallyport/sallyport/problem"
+)
+
+// Prefix is the path every door stands under; the service's slug follows.
+const Prefix = "/api/webhooks/"
+
+// Inbox keeps a verified event. Accept returns after the event is durable; a
+// repeat of the same (service, source, external id) returns fresh == false.
+// integration.ErrBusy says that nothing was kept and the sender should come
+// again.
+type Inbox interface {
+	Accept(ctx context.Context, e *integration.Event) (fresh bool, err error)
+}
+
+// Config is what a Receiver needs. Inbox must be set.
+type Config struct {
+	Services []Service
+	Inbox    Inbox
+	// PublicURL is how providers reach us, without a trailing slash; schemes
+	// that sign the address need it. Empty takes the request's own host.
+	PublicURL string
+	// BodyLimit is the largest body taken, in bytes. Zero means 1 MB.
+	BodyLimit int64
+	// Received is called after a fresh event was kept and is due. May be nil.
+	Received func(*integration.Event)
+	Log      *slog.Logger     // nil: slog.Default()
+	Now      func() time.Time // nil: time.Now
+}
+
+// Service is one plan whose webhooks are taken.
+type Service struct {
+	Plan *plan.Plan
+	// Secrets returns the signing secrets that are valid now; any one will do.
+	Secrets func() []integration.Secret
+}
+
+// Receiver serves the doors of all services. Make it with New.
+type Receiver struct {
+	config Config
+	doors  map[string]*door
+}
+
+// New compiles the doors. Its error names the service and the field of the
+// profile or plan that can't be used.
+func New(c Config) (*Receiver, error) {
+	if c.Inbox == nil {
+		return nil, errors.New("receive: an inbox is needed")
+	}
+	if c.BodyLimit == 0 {
+		c.BodyLimit = 1_000_000
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	r := &Receiver{config: c, doors: make(map[string]*door, len(c.Services))}
+	var problems []error
+	for _, s := range c.Services {
+		d, err := newDoor(s)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", s.Plan.Service, err))
+			continue
+		}
+		r.doors[s.Plan.Service] = d
+	}
+	return r, errors.Join(problems...)
+}
+
+// Stats returns what the door of a service did since the start; zeros when
+// there is no such door.
+func (r *Receiver) Stats(service string) Stats {
+	d, ok := r.doors[service]
+	if !ok {
+		return Stats{}
+	}
+	return d.counters.stats()
+}
+
+// retryAfter is what a provider is told to wait when we can't keep its event.
+const retryAfter = 5 * time.Second
+
+// ServeHTTP takes one webhook at /api/webhooks/{service}.
+func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	start := r.config.Now()
+	d, ok := r.doors[strings.TrimPrefix(req.URL.Path, Prefix)]
+	if !ok {
+		refuse(w, &problem.Problem{Status: http.StatusNotFound, Code: "unknown_service", Detail: "no webhooks are taken at this address"})
+		return
+	}
+	if req.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		refuse(w, &problem.Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Detail: "webhooks are sent with POST"})
+		return
+	}
+	e, verdict, err := r.take(req, d, start)
+	d.counters.count(verdict)
+	if verdict == verdictReceived && r.config.Received != nil {
+		r.config.Received(e)
+	}
+	r.log(req.Context(), d, e, verdict, err, start)
+	if p := verdict.problem(); p != nil {
+		refuse(w, p)
+		return
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+// take is the journey of one webhook: bound, verify, read, keep.
+func (r *Receiver) take(req *http.Request, d *door, now time.Time) (*integration.Event, verdict, error) {
+	if refused := unsupported(req.Header.Get("Content-Type")); refused {
+		return nil, verdictUnsupported, nil
+	}
+	body, verdict, err := r.read(req)
+	if err != nil || verdict != "" {
+		return nil, verdict, err
+	}
+	in := &extract.Request{Method: req.Method, URL: r.publicURL(req), Header: req.Header, Body: body}
+	if err := d.verify(in, now); err != nil {
+		return nil, verdictOf(err), err
+	}
+	e, err := d.event(in, now)
+	if err != nil {
+		return nil, verdictMalformed, err
+	}
+	e.ID = uuid.Must(uuid.NewV7()).String()
+	fresh, err := r.config.Inbox.Accept(req.Context(), e)
+	switch {
+	case errors.Is(err, integration.ErrBusy):
+		return e, verdictBusy, err
+	case err != nil:
+		return e, verdictFailed, err
+	case !fresh:
+		return e, verdictDuplicate, nil
+	case e.Status == integration.EventIgnored:
+		return e, verdictIgnored, nil
+	}
+	return e, verdictReceived, nil
+}
+
+// read returns the exact bytes of the body. A body that is longer than it may
+// be, or shorter than it was announced, is never used.
+func (r *Receiver) read(req *http.Request) ([]byte, verdict, error) {
+	limit := r.config.BodyLimit
+	if req.ContentLength > limit {
+		return nil, verdictTooLarge, nil
+	}
+	if req.ContentLength > 0 {
+		body := make([]byte, req.ContentLength)
+		if _, err := io.ReadFull(req.Body, body); err != nil {
+			return nil, verdictTruncated, err
+		}
+		return body, "", nil
+	}
+	body, err := io.ReadAll(io.LimitReader(req.Body, limit+1))
+	switch {
+	case err != nil:
+		return nil, verdictTruncated, err
+	case int64(len(body)) > limit:
+		return nil, verdictTooLarge, nil
+	}
+	return body, "", nil
+}
+
+// unsupported reports a content type that no provider sends events in. An
+// absent one is fine: the signature decides.
+func unsupported(contentType string) bool {
+	if contentType == "" || contentType == "application/json" {
+		return false
+	}
+	kind, _, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return true
+	}
+	return strings.HasPrefix(kind, "multipart/") || strings.HasPrefix(kind, "image/") || strings.HasPrefix(kind, "audio/") || strings.HasPrefix(kind, "video/")
+}
+
+// publicURL is the address the provider called, as it knows it.
+func (r *Receiver) publicURL(req *http.Request) string {
+	base := r.config.PublicURL
+	if base == "" {
+		scheme := "http"
+		if req.TLS != nil {
+			scheme = "https"
+		}
+		base = scheme + "://" + req.Host
+	}
+	return base + req.URL.RequestURI()
+}
+
+func refuse(w http.ResponseWriter, p *problem.Problem) {
+	if p.RetryAfter > 0 || p.Status == http.StatusRequestEntityTooLarge {
+		w.Header().Set("Connection", "close") // whatever of the body was not read is not worth reading
+	}
+	problem.Write(w, p)
+}
+
+// log writes the one wide line of a webhook; it never holds payload, header or
+// secret.
+func (r *Receiver) log(ctx context.Context, d *door, e *integration.Event, v verdict, err error, start time.Time) {
+	level, message := slog.LevelInfo, "event.received"
+	switch {
+	case v == verdictBusy || v == verdictFailed:
+		level, message = slog.LevelError, "event.not_kept"
+	case !v.accepted():
+		level, message = slog.LevelWarn, "event.rejected"
+	}
+	if !r.config.Log.Enabled(ctx, level) {
+		return
+	}
+	attributes := make([]slog.Attr, 0, 9)
+	attributes = append(attributes, slog.String("service", d.service), slog.String("verdict", string(v)))
+	if e != nil {
+		attributes = append(attributes, slog.String("event", e.ID), slog.String("external_id", e.ExternalID), slog.String("type", e.Type),
+			slog.String("tenant", e.Tenant), slog.Int("bytes", len(e.Payload)))
+	}
+	if err != nil {
+		attributes = append(attributes, slog.String("error", err.Error()))
+	}
+	attributes = append(attributes, slog.Duration("took", r.config.Now().Sub(start)))
+	r.config.Log.LogAttrs(ctx, level, message, attributes...)
+}

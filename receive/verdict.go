@@ -1,0 +1,155 @@
+package receive
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/sallyport/sallyport/problem"
+	"github.com/sallyport/sallyport/verify"
+)
+
+// verdict is what became of a webhook.
+type verdict string
+
+const (
+	verdictReceived    verdict = "received"    // kept, due
+	verdictDuplicate   verdict = "duplicate"   // known already
+	verdictIgnored     verdict = "ignored"     // kept, of a type the plan does not use
+	verdictUnsigned    verdict = "unsigned"    // no signature
+	verdictMismatch    verdict = "mismatch"    // signed by someone else
+	verdictStale       verdict = "stale"       // rightly signed, outside the replay window
+	verdictUnreadable  verdict = "unreadable"  // the signature can't be read
+	verdictMalformed   verdict = "malformed"   // rightly signed, but no event
+	verdictTruncated   verdict = "truncated"   // the body ended early
+	verdictTooLarge    verdict = "too_large"   // the body is larger than we take
+	verdictUnsupported verdict = "unsupported" // a content type that holds no event
+	verdictBusy        verdict = "busy"        // our queue is full
+	verdictFailed      verdict = "failed"      // our store failed, or we have no secret
+)
+
+func verdictOf(err error) verdict {
+	switch {
+	case errors.Is(err, verify.ErrUnsigned):
+		return verdictUnsigned
+	case errors.Is(err, verify.ErrStale), errors.Is(err, verify.ErrFuture):
+		return verdictStale
+	case errors.Is(err, verify.ErrMalformed):
+		return verdictUnreadable
+	case errors.Is(err, verify.ErrNoSecret):
+		return verdictFailed
+	}
+	return verdictMismatch
+}
+
+func (v verdict) accepted() bool {
+	return v == verdictReceived || v == verdictDuplicate || v == verdictIgnored
+}
+
+// problem is the answer to a webhook that was not accepted; nil when it was.
+// All signature verdicts answer alike.
+func (v verdict) problem() *problem.Problem {
+	switch v {
+	case verdictReceived, verdictDuplicate, verdictIgnored:
+		return nil
+	case verdictMalformed:
+		return &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_event", Detail: "the body holds no event of this provider"}
+	case verdictTruncated:
+		return &problem.Problem{Status: http.StatusBadRequest, Code: "truncated_body", Detail: "the body ended before its announced length"}
+	case verdictTooLarge:
+		return &problem.Problem{Status: http.StatusRequestEntityTooLarge, Code: "body_too_large", Detail: "the body is larger than is taken here"}
+	case verdictUnsupported:
+		return &problem.Problem{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type", Detail: "events are JSON or a form"}
+	case verdictBusy, verdictFailed:
+		return &problem.Problem{Status: http.StatusServiceUnavailable, Code: "not_kept", Detail: "the event could not be kept; send it again", RetryAfter: retryAfter}
+	}
+	return &problem.Problem{Status: http.StatusUnauthorized, Code: "signature_refused", Detail: "the signature was not accepted"}
+}
+
+// Stats is what one door did since the start.
+type Stats struct {
+	Received  int64            `json:"received"`  // kept and due
+	Duplicate int64            `json:"duplicate"` // answered 200, kept once
+	Ignored   int64            `json:"ignored"`   // kept, of a type the plan does not use
+	Rejected  map[string]int64 `json:"rejected"`  // by reason
+	NotKept   int64            `json:"not_kept"`  // answered 503
+}
+
+// counters count verdicts.
+type counters struct {
+	received, duplicate, ignored, notKept                                              atomic.Int64
+	unsigned, mismatch, stale, unreadable, malformed, truncated, tooLarge, unsupported atomic.Int64
+}
+
+func (c *counters) of(v verdict) *atomic.Int64 {
+	switch v {
+	case verdictReceived:
+		return &c.received
+	case verdictDuplicate:
+		return &c.duplicate
+	case verdictIgnored:
+		return &c.ignored
+	case verdictUnsigned:
+		return &c.unsigned
+	case verdictMismatch:
+		return &c.mismatch
+	case verdictStale:
+		return &c.stale
+	case verdictUnreadable:
+		return &c.unreadable
+	case verdictMalformed:
+		return &c.malformed
+	case verdictTruncated:
+		return &c.truncated
+	case verdictTooLarge:
+		return &c.tooLarge
+	case verdictUnsupported:
+		return &c.unsupported
+	}
+	return &c.notKept
+}
+
+func (c *counters) count(v verdict) { c.of(v).Add(1) }
+
+func (c *counters) stats() Stats {
+	s := Stats{
+		Received: c.received.Load(), Duplicate: c.duplicate.Load(), Ignored: c.ignored.Load(), NotKept: c.notKept.Load(),
+		Rejected: map[string]int64{},
+	}
+	for _, v := range []verdict{
+		verdictUnsigned, verdictMismatch, verdictStale, verdictUnreadable, verdictMalformed, verdictTruncated, verdictTooLarge, verdictUnsupported,
+	} {
+		if n := c.of(v).Load(); n > 0 {
+			s.Rejected[string(v)] = n
+		}
+	}
+	return s
+}
+
+// parseTime reads the provider's time of an event; zero when it can't be read,
+// which is no reason to lose the event.
+func parseTime(format, text string) time.Time {
+	switch format {
+	case "unix_s", "unix_ms":
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n <= 0 {
+			return time.Time{}
+		}
+		if format == "unix_ms" {
+			return time.UnixMilli(n).UTC()
+		}
+		if n > 253402300799 { // 9999-12-31
+			return time.Time{}
+		}
+		return time.Unix(n, 0).UTC()
+	case "rfc3339":
+		t, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return time.Time{}
+		}
+		return t.UTC()
+	}
+	return time.Time{}
+}

@@ -17,12 +17,43 @@ const (
 	retryMost  = 5 * time.Second
 )
 
+// aheadMost is how many rows may wait for each worker at most, and aheadFor how
+// long they may last at the pace of the moment. Rows held in waiting let claims
+// be large, and so cheap; those held behind slow work would only be kept from
+// others.
+const (
+	aheadMost = 8
+	aheadFor  = 50 * time.Millisecond
+)
+
+// pace says how many rows to hold in waiting.
+type pace struct {
+	workers int
+	ahead   int
+	ended   int
+	at      time.Time
+}
+
+func (p *pace) measure(ended int, now time.Time) {
+	passed := now.Sub(p.at)
+	if passed < aheadFor/5 {
+		return
+	}
+	lasting := int(float64(ended-p.ended) / passed.Seconds() * aheadFor.Seconds())
+	p.ahead = min(max(lasting, p.workers), aheadMost*p.workers)
+	p.ended, p.at = ended, now
+}
+
 // claimAll claims until ctx ends: as long as there is a backlog whenever half
 // of the waiting places are free, otherwise when there is something due.
 func (r *Runner[T, O]) claimAll(ctx context.Context) {
-	failures := 0
-	for need := 1; r.waitForSlots(ctx, need); {
-		asked := r.hand.slots()
+	p := pace{workers: r.Workers, ahead: r.Workers, at: time.Now()}
+	failures, backlog := 0, false
+	for {
+		asked := r.waitForSlots(ctx, &p, backlog)
+		if asked == 0 {
+			return
+		}
 		got, err := r.claim(ctx, asked)
 		if err != nil {
 			failures++
@@ -33,27 +64,31 @@ func (r *Runner[T, O]) claimAll(ctx context.Context) {
 			continue
 		}
 		failures = 0
-		if got == asked {
-			need = max(1, r.Workers/2)
-			continue
-		}
-		need = 1
-		if !r.waitForWork(ctx, got == 0) {
+		backlog = got == asked
+		if !backlog && !r.waitForWork(ctx, got == 0) {
 			return
 		}
 	}
 }
 
-// waitForSlots is false when ctx ended.
-func (r *Runner[T, O]) waitForSlots(ctx context.Context, need int) bool {
-	for r.hand.slots() < need {
+// waitForSlots says how many rows to ask for; none when ctx ended.
+func (r *Runner[T, O]) waitForSlots(ctx context.Context, p *pace, backlog bool) int {
+	for ctx.Err() == nil {
+		used, ended := r.hand.counts()
+		p.measure(ended, time.Now())
+		need := 1
+		if backlog {
+			need = max(1, p.ahead/2)
+		}
+		if free := r.Workers + p.ahead - used; free >= need {
+			return free
+		}
 		select {
 		case <-r.hand.freed:
 		case <-ctx.Done():
-			return false
 		}
 	}
-	return ctx.Err() == nil
+	return 0
 }
 
 func (r *Runner[T, O]) claim(ctx context.Context, limit int) (int, error) {
@@ -68,7 +103,7 @@ func (r *Runner[T, O]) claim(ctx context.Context, limit int) (int, error) {
 		return 0, err
 	}
 	for _, l := range r.hand.take(held, until) {
-		r.todo <- l // never blocks: it has room for as many as there are slots
+		r.todo <- l // never blocks: it has room for all that may be held
 	}
 	return len(held), nil
 }

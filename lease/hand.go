@@ -22,22 +22,23 @@ type loan[T any] struct {
 // and is still renewed.
 type hand[T any] struct {
 	mu    sync.Mutex
-	free  int
+	used  int           // slots taken
+	ended int           // slots freed since the beginning
 	freed chan struct{} // told when a slot becomes free
 	loans map[Key]*loan[T]
 }
 
-func (h *hand[T]) slots() int {
+func (h *hand[T]) counts() (used, ended int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.free
+	return h.used, h.ended
 }
 
 func (h *hand[T]) take(held []Held[T], until time.Time) []*loan[T] {
 	loans := make([]*loan[T], len(held))
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.free -= len(held)
+	h.used += len(held)
 	for i := range held {
 		loans[i] = &loan[T]{Held: held[i], until: until}
 		h.loans[held[i].Key] = loans[i]
@@ -57,7 +58,8 @@ func (h *hand[T]) begin(l *loan[T], cancel context.CancelCauseFunc) bool {
 func (h *hand[T]) end(l *loan[T]) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.free++
+	h.used--
+	h.ended++
 	l.cancel = nil
 	l.ended = true
 	signal(h.freed)

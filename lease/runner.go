@@ -27,8 +27,9 @@ type Config[T, O any] struct {
 	// Owner names this runner in the store; it must be unique among running
 	// processes. Empty means host name, process id and a random part.
 	Owner string
-	// Workers is how many rows are worked on at once. Zero means 32. As many
-	// again may be held in waiting, so that no worker idles for a commit.
+	// Workers is how many rows are worked on at once. Zero means 32. Others are
+	// held in waiting, so that no worker idles for a commit: as many again, and
+	// up to eight times as many while work is done quickly.
 	Workers int
 	// Term is how long a lease runs; it is renewed at a third. It is also how
 	// long the work of a crashed process lies still. Zero means 15 seconds.
@@ -105,14 +106,13 @@ func New[T, O any](c Config[T, O]) (*Runner[T, O], error) {
 		return nil, err
 	}
 	c = c.withDefaults()
-	limit := 2 * c.Workers
 	return &Runner[T, O]{
 		Config: c,
 		wake:   make(chan struct{}, 1),
 		settle: make(chan struct{}, 1),
-		todo:   make(chan *loan[T], limit),
-		done:   make(chan Done[O], 4*c.Workers),
-		hand:   hand[T]{free: limit, freed: make(chan struct{}, 1), loans: map[Key]*loan[T]{}},
+		todo:   make(chan *loan[T], (1+aheadMost)*c.Workers),
+		done:   make(chan Done[O], aheadMost*c.Workers),
+		hand:   hand[T]{freed: make(chan struct{}, 1), loans: map[Key]*loan[T]{}},
 	}, nil
 }
 

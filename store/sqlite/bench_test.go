@@ -22,19 +22,6 @@ import (
 // callers is how many goroutines a benchmark uses.
 const callers = 64
 
-func openBench(b *testing.B) *Store {
-	s, err := Open(b.Context(), filepath.Join(b.TempDir(), "bench.db"), Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			b.Error(err)
-		}
-	})
-	return s
-}
-
 var benchHeader = http.Header{
 	"Accept":         {"*/*; q=0.5, application/xml"},
 	"Content-Length": {"2600"},
@@ -74,7 +61,7 @@ func inParallel(b *testing.B, do func(n int64) error) {
 }
 
 func BenchmarkAccept(b *testing.B) {
-	s := openBench(b)
+	s := openTest(b, Options{})
 	inParallel(b, func(n int64) error {
 		_, err := s.Accept(context.Background(), benchEvent(n))
 		return err
@@ -179,7 +166,7 @@ func (f *floor) commit(batch []*floorItem) error {
 // BenchmarkRunner works off b.N events with a handler that does nothing but
 // report one delivery.
 func BenchmarkRunner(b *testing.B) {
-	s := openBench(b)
+	s := openTest(b, Options{})
 	var wg sync.WaitGroup
 	var next atomic.Int64
 	for range callers {
@@ -213,11 +200,13 @@ func BenchmarkRunner(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	before := s.Stats().Commits
 	b.ReportAllocs()
 	b.ResetTimer()
 	runner.Run(ctx)
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64(b.N)/float64(s.Stats().Commits-before), "events/commit")
 	counts, err := s.EventCounts(context.Background(), "stripe")
 	if err != nil || counts.ByState["processed"] != b.N {
 		b.Errorf("%v, %v", counts, err)

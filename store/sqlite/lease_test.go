@@ -1,0 +1,49 @@
+package sqlite
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/lease"
+	"github.com/sallyport/sallyport/lease/leasetest"
+)
+
+var _ lease.Queue[integration.Event, integration.Outcome] = EventQueue{}
+
+// R5.8, R5.10: received events pass the suite of every queue.
+func TestEventQueue(t *testing.T) {
+	t.Parallel()
+	leasetest.Run(t, func(t *testing.T) leasetest.Harness[integration.Event, integration.Outcome] {
+		s := openTest(t, Options{})
+		n := 0
+		return leasetest.Harness[integration.Event, integration.Outcome]{
+			Queue: s.EventQueue(),
+			Add: func(t testing.TB, due time.Time) string {
+				n++
+				id := fmt.Sprintf("0198-%06d", n)
+				fresh, err := s.Accept(t.Context(), &integration.Event{
+					ID: id, Service: "stripe", ExternalID: "evt_" + id, Type: "invoice.paid",
+					ReceivedAt: due, DueAt: due, Status: integration.EventReceived, Payload: []byte("{}"),
+				})
+				if err != nil || !fresh {
+					t.Fatalf("accept: %v, %v", fresh, err)
+				}
+				return id
+			},
+			Finished: func(t testing.TB, id string) bool {
+				e, _, err := s.Event(t.Context(), id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return e.Status.Final()
+			},
+			Finish: integration.Outcome{Status: integration.EventProcessed},
+			Again: func(due time.Time) integration.Outcome {
+				return integration.Outcome{Status: integration.EventReceived, DueAt: due, Error: "not now"}
+			},
+			Release: integration.Outcome{Released: true},
+		}
+	})
+}

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -10,8 +9,29 @@ import (
 // builtin are the types on our side that are no mapping.
 var builtin = []string{"string", "integer", "decimal", "boolean", "datetime", "enum", "uuid", "json"}
 
-// fieldPath is a dotted path; "[*]" may end it.
-var fieldPath = regexp.MustCompile(`^[^.\[\]\s]+(\.[^.\[\]\s]+)*(\[\*\])?$`)
+// validPath reports whether s is names joined by dots, none empty; "[*]" may
+// end it, and a backslash takes the meaning from the character behind it.
+func validPath(s string) bool {
+	s, _ = strings.CutSuffix(s, "[*]")
+	empty := true
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+			empty = false
+		case '.':
+			if empty {
+				return false
+			}
+			empty = true
+		case '[', ']':
+			return false
+		default:
+			empty = false
+		}
+	}
+	return !empty && strings.TrimSpace(s) == s
+}
 
 // mappingTable checks one mapping and the rows in it.
 func (c *checker) mappingTable(path, name string, rows []MappingRow) {
@@ -52,7 +72,7 @@ func (c *checker) once(written map[string]int, target, path string, row int, mes
 
 func (c *checker) mappingRow(path string, row MappingRow) {
 	for key, value := range map[string]string{"external": row.External, "internal": row.Internal} {
-		if value != "" && !fieldPath.MatchString(value) {
+		if value != "" && !validPath(value) {
 			c.complain(path+"."+key, RuleValue, quote(value)+" is no field path", `write keys joined with dots; "[*]" for every element may stand at the end`)
 		}
 	}
@@ -65,11 +85,11 @@ func (c *checker) mappingRow(path string, row MappingRow) {
 	if row.Transform != "" && row.As != "" && row.As != "decimal" {
 		c.complain(path+".transform", RuleConflict, "money makes a decimal", "write as: decimal")
 	}
-	if row.Transform != "" && row.Type != "" && row.Type != "integer" && row.Type != "string" {
+	if row.Transform != "" && !slices.Contains([]string{"", "integer", "number", "string"}, row.Type) {
 		c.complain(path+".transform", RuleConflict, "money is made of whole minor units, this is "+row.Type, "write type: integer")
 	}
-	if isMapping && (row.Transform != "" || row.Class == "secret") {
-		c.complain(path, RuleConflict, "a row of another mapping is not converted itself", "put it on the rows of "+row.As)
+	if isMapping && row.Transform != "" {
+		c.complain(path, RuleConflict, "a row of another mapping is not converted itself", "put the transform on the rows of "+row.As)
 	}
 }
 

@@ -63,7 +63,8 @@ type OnConflict struct {
 
 // MappingRow is one line of a mapping table (R3.1, R3.2).
 type MappingRow struct {
-	// Dotted path at the provider; "lines.data[*]" is every element of a list.
+	// Dotted path at the provider; "lines.data[*]" is every element of a list,
+	// "\." a dot inside a name.
 	External string `yaml:"external" json:"external" jsonschema:"required,minLength=1"`
 	// Type at the provider; unix is a time in whole seconds since 1970.
 	Type string `yaml:"type,omitempty" json:"type,omitempty" jsonschema:"enum=string,enum=integer,enum=number,enum=boolean,enum=unix,enum=object,enum=array"`
@@ -75,8 +76,9 @@ type MappingRow struct {
 	As string `yaml:"as" json:"as" jsonschema:"required,minLength=1"`
 	// How the value is converted. money(FIELD) turns whole minor units into an
 	// exact decimal; FIELD is the provider's field beside it that holds the
-	// currency.
-	Transform string `yaml:"transform,omitempty" json:"transform,omitempty" jsonschema:"pattern=^money\\([^() ]+\\)$" want:"money(FIELD), where FIELD is the provider's currency field beside this one"`
+	// currency. Where the provider counts a currency otherwise than ISO 4217,
+	// its digits follow: money(currency, ISK=2, UGX=2).
+	Transform string `yaml:"transform,omitempty" json:"transform,omitempty" jsonschema:"pattern=^money\\( *[^ \\x2c()]+ *(\\x2c *[A-Z]{3}\\x3d[0-4] *)*\\)$" want:"money(FIELD), where FIELD is the provider's currency field beside this one"`
 	// Which way the row is used: in is from the provider, out to it.
 	Direction string `yaml:"direction,omitempty" json:"direction,omitempty" jsonschema:"enum=both,enum=in,enum=out,default=both"`
 	// The provider's value to yours, for each value of an enum; "as: enum"

@@ -17,7 +17,7 @@ import (
 type Row struct {
 	// ID is stable: it is made of names, never of positions in the file, so it
 	// survives reordering. endpoint.create_customer.timeout, error.429,
-	// mapping.customer.email (by the name on our side), event.invoice.paid.
+	// mapping.customer.email (by the provider's path), event.invoice.paid.
 	ID string
 	// Kind is what the id begins with: provider, environment, auth, endpoint,
 	// mapping, error, limit, webhook, event, destination, monitoring.
@@ -160,10 +160,10 @@ func (b *rowBuilder) mappings() {
 		rows := b.plan.Mappings[name]
 		twice := map[string]int{}
 		for _, row := range rows {
-			twice[row.Internal]++
+			twice[row.External]++
 		}
 		for i, row := range rows {
-			id := row.Internal
+			id := row.External
 			if twice[id] > 1 {
 				// The same field by one row in and another out.
 				id += "." + cmp.Or(row.Direction, "both")

@@ -62,7 +62,7 @@ func TestRowIDsDoNotDependOnTheOrderOfTheFile(t *testing.T) {
 	if after := ids(p); !slices.Equal(before, after) {
 		t.Errorf("ids changed: %v %v", before, after)
 	}
-	p.Mappings["two ways"] = []plan.MappingRow{{External: "a", Internal: "x", As: "string", Direction: "in"}, {External: "b", Internal: "x", As: "string", Direction: "out"}}
+	p.Mappings["two ways"] = []plan.MappingRow{{External: "x", Internal: "a", As: "string", Direction: "in"}, {External: "x", Internal: "b", As: "string", Direction: "out"}}
 	got := ids(p)
 	if !slices.Contains(got, "mapping.two ways.x.in") || !slices.Contains(got, "mapping.two ways.x.out") {
 		t.Errorf("a field written by two rows has two ids, got %v", got)

@@ -1,0 +1,59 @@
+package plan_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/sallyport/sallyport/plan"
+)
+
+// Rows that are allowed although they look odd, and rows that aren't.
+func TestMappingRowForms(t *testing.T) {
+	t.Parallel()
+	const head = `sallyport: 1
+service: s
+uses: s
+need: n
+environments: {production: {}}
+auth: {use: api_key}
+endpoints: {}
+mappings:
+  other:
+    - {external: a, internal: a, as: string}
+  table:
+    - `
+	for row, want := range map[string]string{
+		`{external: fields.Full Name, internal: name, as: string}`:                                                              "",
+		`{external: 'a\.b.c', internal: abc, as: string}`:                                                                       "",
+		`{external: 'a\[0\]', internal: a, as: string}`:                                                                         "",
+		`{external: x, internal: x, as: decimal, transform: "money(currency, ISK=2, UGX=2)"}`:                                   "",
+		`{external: x, type: number, internal: x, as: decimal, transform: "money(a.currency)"}`:                                 "",
+		`{external: "x[*]", type: object, internal: "y[*]", as: other, class: pii}`:                                             "",
+		`{external: x, internal: x, as: enum, direction: in, values: {a: A, b: A}}`:                                             "",
+		`{external: x, internal: x, as: table}`:                                                                                 "", // a tree; the data ends it
+		`{external: x, internal: x, as: enum, values: {"null": NONE, "true": YES, 1: ONE}, unknown: "null", missing: "value:"}`: "",
+		`{external: .x, internal: x, as: string}`:                                                                               ".external: ",
+		`{external: x., internal: x, as: string}`:                                                                               ".external: ",
+		`{external: " x", internal: x, as: string}`:                                                                             ".external: ",
+		`{external: "x[*].y", internal: "x[*]", as: string}`:                                                                    ".external: ",
+		`{external: "x[0]", internal: x, as: string}`:                                                                           ".external: ",
+		`{external: x, internal: "[*]", as: string}`:                                                                            ".internal: ",
+		`{external: x, internal: x, as: decimal, transform: money}`:                                                             ".transform: ",
+		`{external: x, internal: x, as: decimal, transform: "money(currency, isk=2)"}`:                                          ".transform: ",
+		`{external: x, internal: x, as: decimal, transform: upper(x)}`:                                                          ".transform: ",
+		`{external: x, internal: x, as: other, transform: money(currency)}`:                                                     "is not converted itself",
+		`{external: x, internal: x, as: enum, values: {a: yes, b: yes}}`:                                                        "has no way back",
+		`{external: x, internal: x, as: enum, values: {a: true}}`:                                                               "want text, this is true or false; put it in quotes",
+		`{external: x, internal: x, as: string, null: null}`:                                                                    `write "null" in quotes`,
+		`{external: x, internal: x, as: string, missing: nothing}`:                                                              ".missing: ",
+		`x`: "want keys and values, this is text",
+	} {
+		_, err := plan.Parse("x.yaml", []byte(head+row+"\n"), nil)
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("%s\n%v", row, err)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("%s\ngot %v, want %q", row, err, want)
+		}
+	}
+}

@@ -50,6 +50,12 @@ type Failure struct {
 	ProviderMessage   string // the provider's own words; for the log and the developer
 	ProviderRequestID string // what the provider's support asks for
 
+	// What the outbound journey adds, so that an answer can carry it on. Empty
+	// and zero when the failure is not one of a call, or nothing was recorded.
+	CallID   string // the Sallyport-Call header
+	Attempts int    // how often it was tried; 0: nothing left this process
+	Reason   string // the Sallyport-Reason header: why Sallyport itself answered; empty when it was the provider
+
 	Err error // for the operator's log; never sent to a caller
 }
 

@@ -194,7 +194,9 @@ func BenchmarkRunner(b *testing.B) {
 				ID: uuid.Must(uuid.NewV7()).String(), EventID: e.ID, Destination: "app", Attempt: e.Attempts, State: integration.DeliverySucceeded, Status: 200, StartedAt: now,
 			}}}
 		},
-		Panicked: func(integration.Event, any) integration.Outcome { return integration.Outcome{Status: integration.EventFailed} },
+		Panicked: func(integration.Event, any) integration.Outcome {
+			return integration.Outcome{Status: integration.EventFailed}
+		},
 		Released: integration.Outcome{Released: true},
 	})
 	if err != nil {

@@ -57,7 +57,7 @@ type writer struct {
 	lastCommit      atomic.Int64 // microseconds; 0 before the first and after a failure
 
 	insert    inserter
-	beforeEnd func() error // tests let a commit fail here; nil otherwise
+	beforeEnd atomic.Pointer[func() error] // tests let a commit fail here; nil otherwise
 }
 
 func startWriter(ctx context.Context, db *sql.DB, o Options) (*writer, error) {
@@ -231,8 +231,8 @@ func (w *writer) transact(batch []*work) error {
 			return w.failed("write", k.err)
 		}
 	}
-	if w.beforeEnd != nil {
-		if err := w.beforeEnd(); err != nil {
+	if end := w.beforeEnd.Load(); end != nil {
+		if err := (*end)(); err != nil {
 			return w.failed("commit", err)
 		}
 	}

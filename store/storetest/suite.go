@@ -1,0 +1,193 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/lease"
+)
+
+// Store is all that is asked of a store.
+type Store interface {
+	Accept(ctx context.Context, e *integration.Event) (fresh bool, err error)
+	Events(ctx context.Context, f integration.Filter) (events []integration.Event, next string, err error)
+	Event(ctx context.Context, id string) (integration.Event, []integration.Delivery, error)
+	RetryEvent(ctx context.Context, id string, now time.Time, audit integration.AuditEntry) error
+	EventCounts(ctx context.Context, service string) (integration.Counts, error)
+	Record(ctx context.Context, c *integration.Call) error
+	Calls(ctx context.Context, f integration.Filter) (calls []integration.Call, next string, err error)
+	Call(ctx context.Context, id string) (integration.Call, error)
+	CallCounts(ctx context.Context, service string) (integration.Counts, error)
+	SettleCall(ctx context.Context, id string, state integration.CallState, audit integration.AuditEntry) error
+	CreateKey(ctx context.Context, key integration.APIKey, audit integration.AuditEntry) error
+	KeyByHash(ctx context.Context, hash string) (integration.APIKey, error)
+	Keys(ctx context.Context) ([]integration.APIKey, error)
+	RevokeKey(ctx context.Context, id string, now time.Time, audit integration.AuditEntry) error
+	Audit(ctx context.Context, entry integration.AuditEntry) error
+	AuditLog(ctx context.Context, f integration.Filter) (entries []integration.AuditEntry, next string, err error)
+	Ping(ctx context.Context) error
+	Close() error
+}
+
+// Harness is one empty store.
+type Harness struct {
+	Store Store
+	// Queue lends the store's events.
+	Queue lease.Queue[integration.Event, integration.Outcome]
+	// Commits is how many transactions were committed so far.
+	Commits func() int64
+	// FailCommits makes commits fail with err from now on; nil mends them.
+	FailCommits func(err error)
+	// Reopen closes the store and opens what it left behind.
+	Reopen func(t testing.TB) Store
+}
+
+// Run runs the suite; open returns a new store for each test.
+func Run(t *testing.T, open func(t *testing.T) Harness) {
+	for _, c := range []struct {
+		name string
+		test func(*fixture)
+	}{
+		{"RepeatsAreKnown", testRepeats},
+		{"RepeatsAtOnceAreKnown", testRepeatsAtOnce},
+		{"ExactBytes", testExactBytes},
+		{"RefusesWhatCantBeFound", testRefuses},
+		{"BadRowHarmsNoNeighbour", testBadRow},
+		{"CommitsAreShared", testCommitsShared},
+		{"FailedCommitKeepsNothing", testFailedCommit},
+		{"CallerThatLeft", testCallerLeft},
+		{"IgnoredIsNeverDue", testIgnored},
+		{"Outcomes", testOutcomes},
+		{"EventPages", testEventPages},
+		{"EventFilters", testEventFilters},
+		{"Cursors", testCursors},
+		{"RetryEvent", testRetryEvent},
+		{"EventCounts", testEventCounts},
+		{"KeptCall", testKeptCall},
+		{"OtherCalls", testOtherCalls},
+		{"CallFilters", testCallFilters},
+		{"SettleCall", testSettleCall},
+		{"Keys", testKeys},
+		{"AuditLog", testAuditLog},
+		{"CloseKeepsWhatWasAcknowledged", testClose},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.test(&fixture{T: t, Harness: open(t)})
+		})
+	}
+}
+
+// start is where the suite's clock begins.
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// fixture is a store with the short forms that tests read better with.
+type fixture struct {
+	*testing.T
+	Harness
+	mu sync.Mutex
+	n  int
+}
+
+// event makes an event that differs from all others of the fixture.
+func (f *fixture) event(change ...func(*integration.Event)) *integration.Event {
+	f.mu.Lock()
+	f.n++
+	n := f.n
+	f.mu.Unlock()
+	e := &integration.Event{
+		ID: fmt.Sprintf("0198f000-0000-7000-8000-%012d", n), Service: "stripe", ExternalID: fmt.Sprintf("evt_%d", n),
+		Tenant: "acme", Type: "invoice.paid", Subject: "in_1", OccurredAt: start.Add(-time.Minute), ReceivedAt: start.Add(time.Duration(n) * time.Second),
+		Header:  http.Header{"Content-Type": {"application/json"}},
+		Payload: fmt.Appendf(nil, `{"id":"evt_%d"}`, n), Status: integration.EventReceived,
+	}
+	for _, c := range change {
+		c(e)
+	}
+	return e
+}
+
+// accept stores an event that has to be fresh.
+func (f *fixture) accept(change ...func(*integration.Event)) *integration.Event {
+	f.Helper()
+	e := f.event(change...)
+	if fresh, err := f.Store.Accept(f.Context(), e); err != nil || !fresh {
+		f.Fatalf("accept: fresh %v, %v", fresh, err)
+	}
+	return e
+}
+
+func (f *fixture) read(id string) (integration.Event, []integration.Delivery) {
+	f.Helper()
+	e, deliveries, err := f.Store.Event(f.Context(), id)
+	if err != nil {
+		f.Fatalf("event %s: %v", id, err)
+	}
+	return e, deliveries
+}
+
+// events reads all pages of a list.
+func (f *fixture) events(filter integration.Filter) []integration.Event {
+	f.Helper()
+	var all []integration.Event
+	for {
+		page, next, err := f.Store.Events(f.Context(), filter)
+		if err != nil {
+			f.Fatalf("list: %v", err)
+		}
+		all = append(all, page...)
+		if filter.Cursor = next; next == "" {
+			return all
+		}
+	}
+}
+
+// process claims everything due at now and completes it with the outcome.
+func (f *fixture) process(now time.Time, o integration.Outcome) []lease.Held[integration.Event] {
+	f.Helper()
+	held, err := f.Queue.Claim(f.Context(), lease.Claim{Owner: "w", Now: now, Until: now.Add(time.Minute), Limit: 100})
+	if err != nil {
+		f.Fatalf("claim: %v", err)
+	}
+	done := make([]lease.Done[integration.Outcome], len(held))
+	for i := range held {
+		done[i] = lease.Done[integration.Outcome]{Key: held[i].Key, Outcome: o}
+	}
+	if lost, err := f.Queue.Complete(f.Context(), "w", done); err != nil || len(lost) > 0 {
+		f.Fatalf("complete: lost %v, %v", lost, err)
+	}
+	return held
+}
+
+// flush returns when what was recorded before is in the store: work is
+// written in the order it came.
+func (f *fixture) flush() {
+	f.Helper()
+	if err := f.Store.Audit(f.Context(), integration.AuditEntry{At: start, Actor: "test", Action: "flush"}); err != nil {
+		f.Fatal(err)
+	}
+}
+
+func (f *fixture) auditActions() []string {
+	f.Helper()
+	entries, _, err := f.Store.AuditLog(f.Context(), integration.Filter{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	var actions []string
+	for _, e := range entries {
+		if e.Action != "flush" {
+			actions = append(actions, e.Action+" "+e.Target)
+		}
+	}
+	return actions
+}
+
+func audit(action, target string) integration.AuditEntry {
+	return integration.AuditEntry{At: start, Actor: "key:1", Action: action, Target: target, Detail: "by hand"}
+}

@@ -1,0 +1,82 @@
+package send
+
+import "net/netip"
+
+// reserved are networks that no public service answers from, beyond those
+// netip knows by name. From the IANA special-purpose address registries
+// (RFC 6890 and its updates).
+var reserved = prefixes(
+	"0.0.0.0/8",       // this network
+	"100.64.0.0/10",   // shared address space of carriers (RFC 6598)
+	"192.0.0.0/24",    // protocol assignments
+	"192.0.2.0/24",    // documentation
+	"192.88.99.0/24",  // 6to4 relays, retired
+	"198.18.0.0/15",   // benchmarking
+	"198.51.100.0/24", // documentation
+	"203.0.113.0/24",  // documentation
+	"240.0.0.0/4",     // reserved, and the broadcast address
+	"100::/64",        // discard
+	"2001::/23",       // protocol assignments, Teredo among them
+	"2001:db8::/32",   // documentation
+	"3fff::/20",       // documentation
+	"5f00::/16",       // segment routing
+	"fec0::/10",       // site-local, retired
+	"64:ff9b:1::/48",  // local translation of IPv4
+)
+
+// Networks that carry an IPv4 address inside an IPv6 one.
+var (
+	translated = netip.MustParsePrefix("64:ff9b::/96") // NAT64 (RFC 6052): the last four bytes
+	sixToFour  = netip.MustParsePrefix("2002::/16")    // 6to4 (RFC 3056): bytes 2 to 5
+	compatible = netip.MustParsePrefix("::/96")        // IPv4-compatible, retired: the last four bytes
+)
+
+func prefixes(list ...string) []netip.Prefix {
+	out := make([]netip.Prefix, len(list))
+	for i, s := range list {
+		out[i] = netip.MustParsePrefix(s)
+	}
+	return out
+}
+
+// forbidden says why an address must not be connected to; empty when it may.
+func forbidden(addr netip.Addr, allowPrivate bool) string {
+	addr = addr.WithZone("").Unmap()
+	switch {
+	case addr.IsLinkLocalUnicast(), addr.IsLinkLocalMulticast(), addr.IsInterfaceLocalMulticast():
+		return "a link-local address"
+	case addr.IsMulticast():
+		return "a multicast address"
+	case addr.IsUnspecified():
+		return "no address of a host"
+	case addr.IsLoopback():
+		return unless(allowPrivate, "this machine itself")
+	case addr.IsPrivate():
+		return unless(allowPrivate, "a private network")
+	case !addr.IsValid() || !addr.IsGlobalUnicast():
+		return "no public address"
+	}
+	for _, p := range reserved {
+		if p.Contains(addr) {
+			return "a reserved network (" + p.String() + ")"
+		}
+	}
+	if addr.Is4() {
+		return ""
+	}
+	b := addr.As16()
+	switch {
+	case translated.Contains(addr), compatible.Contains(addr):
+		return forbidden(netip.AddrFrom4([4]byte(b[12:16])), allowPrivate)
+	case sixToFour.Contains(addr):
+		return forbidden(netip.AddrFrom4([4]byte(b[2:6])), allowPrivate)
+	}
+	return ""
+}
+
+func unless(allowed bool, why string) string {
+	if allowed {
+		return ""
+	}
+	return why
+}

@@ -78,7 +78,9 @@ func after(d time.Duration) {
 	synctest.Wait()
 }
 
-func finish(context.Context, leasetest.Item) leasetest.Outcome { return leasetest.Outcome{Note: "done"} }
+func finish(context.Context, leasetest.Item) leasetest.Outcome {
+	return leasetest.Outcome{Note: "done"}
+}
 
 var finished = leasetest.State{Attempts: 1, Finished: true, Note: "done"}
 

@@ -134,7 +134,7 @@ func (f *floor) commit(batch []*floorItem) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback()
+	defer func() { _ = tx.Rollback() }()
 	for rest := batch; len(rest) > 0; {
 		n := 1
 		if len(rest) >= 64 {
@@ -146,18 +146,13 @@ func (f *floor) commit(batch []*floorItem) error {
 		for _, it := range rest[:n] {
 			args = append(args, it.e.ExternalID, it.e.Type, it.e.ReceivedAt.UnixMicro(), it.e.Payload)
 		}
-		rows, err := tx.Stmt(f.st[n]).Query(args...)
+		rows, err := tx.Stmt(f.st[n]).Query(args...) //nolint:rowserrcheck,sqlclosecheck // each does both
 		if err != nil {
 			return err
 		}
-		for rows.Next() {
-			var id string
-			if err := rows.Scan(&id); err != nil {
-				rows.Close()
-				return err
-			}
+		if err := each(rows, func(r rowScanner) error { var id string; return r.Scan(&id) }); err != nil {
+			return err
 		}
-		rows.Close()
 		rest = rest[n:]
 	}
 	return tx.Commit()

@@ -119,15 +119,21 @@ func (row *callRow) write(t *transaction) error {
 // next is the cursor of the following page, empty on the last. Filter.Query
 // looks into ids, paths and failures.
 func (s *Store) Calls(ctx context.Context, f integration.Filter) (calls []integration.Call, next string, err error) {
-	w := where{}
-	w.equal("service", f.Service)
-	w.equal("tenant_id", f.Tenant)
-	w.equal("endpoint", f.Type)
-	w.equal("state", f.Status)
-	w.contains(f.Query, "id", "path", "failure")
-	w.between("created_at", f.Since, f.Until)
-	return list(ctx, s, page{prefix: "c", table: "calls", columns: callColumns, filter: f}, w,
-		func(r rowScanner) (int64, integration.Call, error) { return scanCall(r, false) })
+	return list(ctx, s, callPage(f), func(r rowScanner) (int64, integration.Call, error) { return scanCall(r, false) })
+}
+
+func callPage(f integration.Filter) page {
+	p := page{prefix: "c", table: "calls", columns: callColumns, hint: notIndexed, filter: f}
+	if f.Service != "" && f.Status != "" {
+		p.hint = "INDEXED BY calls_by_state"
+	}
+	p.where.equal("service", f.Service)
+	p.where.equal("tenant_id", f.Tenant)
+	p.where.equal("endpoint", f.Type)
+	p.where.equal("state", f.Status)
+	p.where.contains(f.Query, "id", "path", "failure")
+	p.where.between("created_at", f.Since, f.Until)
+	return p
 }
 
 // Call reads one call with its attempts and, while it is kept, its header and

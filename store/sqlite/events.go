@@ -57,15 +57,25 @@ func scanDelivery(r rowScanner) (d integration.Delivery, err error) {
 // the cursor of the following page, empty on the last. A cursor that is not
 // ours is integration.ErrCursor.
 func (s *Store) Events(ctx context.Context, f integration.Filter) (events []integration.Event, next string, err error) {
-	w := where{}
-	w.equal("provider", f.Service)
-	w.equal("tenant_id", f.Tenant)
-	w.equal("event_type", f.Type)
-	w.status("status", f.Status, string(integration.EventFailed))
-	w.contains(f.Query, "id", "external_id", "error")
-	w.between("received_at", f.Since, f.Until)
-	return list(ctx, s, page{prefix: "e", table: "webhook_events", columns: eventColumns, filter: f}, w,
-		func(r rowScanner) (int64, integration.Event, error) { return scanEvent(r, false) })
+	return list(ctx, s, eventPage(f), func(r rowScanner) (int64, integration.Event, error) { return scanEvent(r, false) })
+}
+
+func eventPage(f integration.Filter) page {
+	p := page{prefix: "e", table: "webhook_events", columns: eventColumns, hint: notIndexed, filter: f}
+	switch {
+	case f.Service != "" && f.Status == string(integration.EventFailed):
+		p.hint = "INDEXED BY webhook_events_failed"
+		p.where.add("status = 'failed'") // as the index says it
+	case f.Service != "" && f.Status != "" && f.Tenant != "":
+		p.hint = "INDEXED BY webhook_events_by_status"
+	}
+	p.where.equal("provider", f.Service)
+	p.where.equal("tenant_id", f.Tenant)
+	p.where.equal("event_type", f.Type)
+	p.where.equal("status", f.Status)
+	p.where.contains(f.Query, "id", "external_id", "error")
+	p.where.between("received_at", f.Since, f.Until)
+	return p
 }
 
 // Event reads one event whole, with its deliveries in the order they were
@@ -109,18 +119,23 @@ func (s *Store) RetryEvent(ctx context.Context, id string, now time.Time, audit 
 	})
 }
 
+const countEvents = `SELECT status, count(*) FROM webhook_events INDEXED BY webhook_events_by_status
+WHERE provider = ? GROUP BY status`
+
+const oldestDue = `SELECT due_at FROM webhook_events INDEXED BY webhook_events_due
+WHERE status IN ('received', 'processing') AND coalesce(lease_until, due_at) IS NOT NULL AND status = 'received' AND provider = ?
+ORDER BY coalesce(lease_until, due_at) LIMIT 1`
+
 // EventCounts counts a service's events by status. OldestDue is the due time
 // of the received event that waits the longest, those due in the future
 // included.
 func (s *Store) EventCounts(ctx context.Context, service string) (integration.Counts, error) {
-	counts, err := s.counts(ctx, "SELECT status, count(*) FROM webhook_events INDEXED BY webhook_events_by_status WHERE provider = ? GROUP BY status", service)
+	counts, err := s.counts(ctx, countEvents, service)
 	if err != nil {
 		return counts, err
 	}
 	var due int64
-	err = s.read.QueryRowContext(ctx, `SELECT due_at FROM webhook_events INDEXED BY webhook_events_due
-		WHERE status IN ('received', 'processing') AND coalesce(lease_until, due_at) IS NOT NULL AND status = 'received' AND provider = ?
-		ORDER BY coalesce(lease_until, due_at) LIMIT 1`, service).Scan(&due)
+	err = s.read.QueryRowContext(ctx, oldestDue, service).Scan(&due)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return counts, nil

@@ -87,11 +87,11 @@ func (s *Store) Audit(ctx context.Context, entry integration.AuditEntry) error {
 // action, Query looks into actor, target and detail; Since, Until, Cursor and
 // Limit are as in other lists.
 func (s *Store) AuditLog(ctx context.Context, f integration.Filter) (entries []integration.AuditEntry, next string, err error) {
-	w := where{}
-	w.equal("action", f.Type)
-	w.contains(f.Query, "actor", "target", "detail")
-	w.between("at", f.Since, f.Until)
-	return list(ctx, s, page{prefix: "a", table: "audit_log", columns: auditColumns, filter: f}, w,
+	p := page{prefix: "a", table: "audit_log", columns: auditColumns, hint: notIndexed, filter: f}
+	p.where.equal("action", f.Type)
+	p.where.contains(f.Query, "actor", "target", "detail")
+	p.where.between("at", f.Since, f.Until)
+	return list(ctx, s, p,
 		func(r rowScanner) (seq int64, e integration.AuditEntry, err error) {
 			var at int64
 			err = r.Scan(&seq, &e.ID, &at, &e.Actor, &e.Action, &e.Target, &e.Detail)

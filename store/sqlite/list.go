@@ -33,21 +33,16 @@ func (w *where) equal(column, value string) {
 	}
 }
 
-// status is equal, but writes the states that have an index of their own into
-// the text: a partial index is used only when its condition stands there.
-func (w *where) status(column, value string, indexed ...string) {
-	for _, s := range indexed {
-		if value == s {
-			w.add(column + " = '" + s + "'")
-			return
-		}
-	}
-	w.equal(column, value)
-}
+// partMost is the longest text looked for; nothing is found for a longer one.
+const partMost = 1000
 
 // contains looks for part of one of the columns, ASCII letters in either case.
 func (w *where) contains(part string, columns ...string) {
-	if part == "" {
+	switch {
+	case part == "":
+		return
+	case len(part) > partMost:
+		w.add("FALSE")
 		return
 	}
 	pattern := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(part) + "%"
@@ -80,25 +75,36 @@ func (w *where) String() string {
 type page struct {
 	prefix  string // of its cursors, so that one list's cursor is not taken for another's
 	table   string
+	hint    string // the index that has the rows in order; see notIndexed
 	columns string // the first must be seq
 	filter  integration.Filter
+	where   where
+}
+
+// notIndexed makes SQLite read the table from its young end. Left alone, it
+// takes any index that fits a part of the filter and sorts what it finds, which
+// in a large table is nearly everything.
+const notIndexed = "NOT INDEXED"
+
+func (p *page) query(limit int) string {
+	return "SELECT " + p.columns + " FROM " + p.table + " " + p.hint + p.where.String() + " ORDER BY seq DESC LIMIT " + strconv.Itoa(limit)
 }
 
 // list reads one page, the youngest first.
-func list[T any](ctx context.Context, s *Store, p page, w where, scan func(rowScanner) (int64, T, error)) (items []T, next string, err error) {
+func list[T any](ctx context.Context, s *Store, p page, scan func(rowScanner) (int64, T, error)) (items []T, next string, err error) {
 	if p.filter.Cursor != "" {
 		seq, err := p.parseCursor()
 		if err != nil {
 			return nil, "", err
 		}
-		w.add("seq < ?", seq)
+		p.where.add("seq < ?", seq)
 	}
 	limit := p.filter.Limit
 	if limit <= 0 {
 		limit = pageUsual
 	}
 	limit = min(limit, pageMost)
-	rows, err := s.read.QueryContext(ctx, "SELECT "+p.columns+" FROM "+p.table+w.String()+" ORDER BY seq DESC LIMIT "+strconv.Itoa(limit+1), w.args...)
+	rows, err := s.read.QueryContext(ctx, p.query(limit+1), p.where.args...)
 	if err != nil {
 		return nil, "", fmt.Errorf("sqlite: list of %s: %w", p.table, err)
 	}
@@ -119,7 +125,7 @@ func list[T any](ctx context.Context, s *Store, p page, w where, scan func(rowSc
 	return items, next, nil
 }
 
-func (p page) parseCursor() (int64, error) {
+func (p *page) parseCursor() (int64, error) {
 	digits, ok := strings.CutPrefix(p.filter.Cursor, p.prefix)
 	seq, err := strconv.ParseInt(digits, 36, 64)
 	if !ok || err != nil || seq < 0 {

@@ -45,7 +45,7 @@ func (t *transaction) prepared(query string) (*sql.Stmt, error) {
 
 // exec runs a statement and returns how many rows it changed.
 func (t *transaction) exec(query string, args ...any) (int64, error) {
-	s, err := t.prepared(query)
+	s, err := t.prepared(query) //nolint:sqlclosecheck // kept for the life of the connection
 	if err != nil {
 		return 0, err
 	}
@@ -60,7 +60,7 @@ func (t *transaction) exec(query string, args ...any) (int64, error) {
 
 // query runs a statement and hands each row to scan.
 func (t *transaction) query(scan func(rowScanner) error, query string, args ...any) error {
-	s, err := t.prepared(query)
+	s, err := t.prepared(query) //nolint:sqlclosecheck // kept for the life of the connection
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func each(rows *sql.Rows, scan func(rowScanner) error) error {
 }
 
 func (t *transaction) run(query string) error {
-	s, err := t.prepared(query)
+	s, err := t.prepared(query) //nolint:sqlclosecheck // kept for the life of the connection
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/integration"
@@ -146,6 +147,7 @@ func testEventFilters(f *fixture) {
 		{"part of an external id, any case", integration.Filter{Query: "%_sure"}, []string{c.ID}},
 		{"wildcards are letters", integration.Filter{Query: "e%t"}, nil},
 		{"and so are others", integration.Filter{Query: "evt_x"}, nil},
+		{"a text longer than any", integration.Filter{Query: strings.Repeat("evt", 50_000)}, nil},
 		{"part of an error", integration.Filter{Query: "mapping row"}, []string{bad.ID}},
 		{"since", integration.Filter{Since: d.ReceivedAt}, []string{bad.ID, d.ID}},
 		{"until", integration.Filter{Until: b.ReceivedAt}, []string{a.ID}},

@@ -190,6 +190,32 @@ func TestRunnerRenews(t *testing.T) {
 	})
 }
 
+// What is written is forgotten: nothing is renewed or held for it any more.
+func TestRunnerForgetsWhatIsWritten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var renewed atomic.Int64
+		queue := &leasetest.Memory{Fail: func(operation string, keys []lease.Key) error {
+			if operation == "renew" {
+				renewed.Add(int64(len(keys)))
+			}
+			return nil
+		}}
+		for range 100 {
+			queue.Add(time.Now())
+		}
+		b := start(t, queue, config{Term: 3 * time.Second, Handle: finish})
+		after(time.Minute)
+		b.end()
+		if n := renewed.Load(); n != 0 {
+			t.Errorf("%d leases of finished rows were renewed", n)
+		}
+		if strings.Contains(b.log.String(), "lease.") {
+			t.Errorf("quiet work was logged: %s", b.log.String())
+		}
+	})
+}
+
 // A crashed process's rows are worked on by another within a term.
 func TestRunnerTakesOverFromTheDead(t *testing.T) {
 	t.Parallel()

@@ -100,8 +100,9 @@ func openFloor(b *testing.B) *floor {
 	}
 	f := &floor{db: db, in: make(chan *floorItem, 4096), st: map[int]*sql.Stmt{}}
 	for _, n := range []int{1, 8, 64} {
-		if f.st[n], err = db.Prepare(`INSERT INTO events(id,type,received,body) VALUES ` +
-			strings.TrimSuffix(strings.Repeat("(?,?,?,?),", n), ",") + ` ON CONFLICT DO NOTHING RETURNING id`); err != nil {
+		rows := strings.TrimSuffix(strings.Repeat("(?,?,?,?),", n), ",")
+		f.st[n], err = db.Prepare(`INSERT INTO events(id,type,received,body) VALUES ` + rows + ` ON CONFLICT DO NOTHING RETURNING id`) //nolint:sqlclosecheck // closed with db
+		if err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -208,4 +209,37 @@ func BenchmarkRunner(b *testing.B) {
 	if err != nil || counts.ByState["processed"] != b.N {
 		b.Errorf("%v, %v", counts, err)
 	}
+}
+
+// BenchmarkPickUp is the way of one event through an idle store, from the door
+// to the handler: accepted, committed, announced, claimed, committed, handed over.
+func BenchmarkPickUp(b *testing.B) {
+	s := openTest(b, Options{})
+	ctx, stop := context.WithCancel(b.Context())
+	handled := make(chan struct{})
+	runner, err := lease.New(lease.Config[integration.Event, integration.Outcome]{
+		Queue: s.EventQueue(),
+		Handle: func(context.Context, integration.Event) integration.Outcome {
+			handled <- struct{}{}
+			return integration.Outcome{Status: integration.EventProcessed}
+		},
+		Panicked: func(integration.Event, any) integration.Outcome {
+			return integration.Outcome{Status: integration.EventFailed}
+		},
+		Released: integration.Outcome{Released: true},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() { runner.Run(ctx) })
+	for n := int64(0); b.Loop(); n++ {
+		if _, err := s.Accept(context.Background(), benchEvent(n)); err != nil {
+			b.Fatal(err)
+		}
+		runner.Wake()
+		<-handled
+	}
+	stop()
+	running.Wait()
 }

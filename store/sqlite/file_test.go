@@ -4,9 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -240,5 +242,30 @@ func TestAnotherProcessWrites(t *testing.T) {
 	}
 	if fresh, err := s.Accept(t.Context(), testEvent("evt_1")); !fresh || err != nil {
 		t.Errorf("afterwards: fresh %v, %v", fresh, err)
+	}
+}
+
+// The command line and the gateway may both find no file and make it.
+func TestOpenedByTwoAtOnce(t *testing.T) {
+	t.Parallel()
+	for range 3 {
+		path := filepath.Join(t.TempDir(), "new.db")
+		var wg sync.WaitGroup
+		for i := range 4 {
+			wg.Go(func() {
+				s, err := Open(t.Context(), path, Options{})
+				if err != nil {
+					t.Errorf("open: %v", err)
+					return
+				}
+				if fresh, err := s.Accept(t.Context(), testEvent(fmt.Sprint("evt_", i))); err != nil || !fresh {
+					t.Errorf("accept: fresh %v, %v", fresh, err)
+				}
+				if err := s.Close(); err != nil {
+					t.Errorf("close: %v", err)
+				}
+			})
+		}
+		wg.Wait()
 	}
 }

@@ -91,7 +91,7 @@ func Open(ctx context.Context, path string, options Options) (*Store, error) {
 		return nil, err
 	}
 	s.write.SetMaxOpenConns(1)
-	if err := migrate(ctx, s.write, path); err != nil {
+	if err := migrateTogether(ctx, s.write, path); err != nil {
 		s.write.Close()
 		return nil, err
 	}
@@ -177,6 +177,21 @@ const (
 	walBytesKept    = 64 << 20
 )
 
+// migrateTogether is migrate for processes that may open a new file at the same
+// time. One of them makes the tables; the others fail on what it made and look
+// again.
+func migrateTogether(ctx context.Context, db *sql.DB, path string) (err error) {
+	for range 5 {
+		if err = migrate(ctx, db, path); err == nil || !errors.Is(err, errMigrating) || ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// errMigrating marks failures of the migration itself.
+var errMigrating = errors.New("bringing the tables up to date")
+
 // migrate brings the tables up to date.
 func migrate(ctx context.Context, db *sql.DB, path string) error {
 	files, err := fs.Sub(migrations, "migrations")
@@ -207,5 +222,5 @@ func openingError(path string, err error) error {
 	if strings.Contains(err.Error(), "file is not a database") {
 		return fmt.Errorf("sqlite: %s is not an SQLite database: %w", path, err)
 	}
-	return fmt.Errorf("sqlite: %s: bringing the tables up to date: %w", path, err)
+	return fmt.Errorf("sqlite: %s: %w: %w", path, errMigrating, err)
 }

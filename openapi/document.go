@@ -12,6 +12,8 @@ type Document struct {
 	Operations []Operation // sorted by path, then method
 	EventTypes []string    // webhook event types the document names, sorted; empty when it names none
 	Defects    []Defect    // what is wrong with it, in document order
+
+	components *components
 }
 
 // Operation is one method on one path.
@@ -50,7 +52,7 @@ type Body struct {
 // Ref chains and cycles are safe: a property that refers to a component is a
 // Schema with Ref set, and Document.Resolve gives the component itself.
 type Schema struct {
-	Ref                  string     // component name when this only refers to one
+	Ref                  string     // component name, or a pointer "#/…", when this only refers to another schema
 	Type                 string     // string, integer, number, boolean, object, array; empty when not said
 	Format               string     // unix-time, currency, date-time, uuid, decimal, …
 	Nullable             bool       // 3.0 nullable, 3.1 type list with null

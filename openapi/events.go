@@ -1,0 +1,76 @@
+package openapi
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
+
+// eventName is how event types are written: dotted or snake words, lower case.
+var eventName = regexp.MustCompile(`^[a-z][a-z0-9]*([._-][a-z0-9]+)+$`)
+
+// events finds the webhook event types that the document names: the keys of
+// "webhooks" (OpenAPI 3.1) and "x-webhooks"; and where there are none, the
+// longest list of values of a request field that is called like events and
+// looks like event types, which is how providers describe what can be
+// subscribed to.
+func (b *builder) events() []string {
+	names := map[string]bool{}
+	for _, section := range []string{"webhooks", "x-webhooks"} {
+		b.root.Get(section).ForEach(func(name, _ gjson.Result) bool {
+			names[name.String()] = true
+			return true
+		})
+	}
+	if len(names) == 0 {
+		var longest []string
+		for _, op := range b.document.Operations {
+			if op.Request == nil || op.Request.Schema == nil {
+				continue
+			}
+			for _, p := range b.document.Resolve(op.Request.Schema).Properties {
+				if !calledLikeEvents(p.Name) {
+					continue
+				}
+				if values := b.eventValues(p.Schema); len(values) > len(longest) {
+					longest = values
+				}
+			}
+		}
+		for _, v := range longest {
+			names[v] = true
+		}
+	}
+	out := make([]string, 0, len(names))
+	for name := range names {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func calledLikeEvents(name string) bool {
+	name = strings.ToLower(name)
+	return name == "events" || strings.HasSuffix(name, "_events") || strings.HasSuffix(name, "event_types") || name == "eventtypes" || name == "topics"
+}
+
+// eventValues are the values of an enum, or of the items of a list, when most
+// of them look like event types.
+func (b *builder) eventValues(s *Schema) []string {
+	s = b.document.Resolve(s)
+	if s.Items != nil {
+		s = b.document.Resolve(s.Items)
+	}
+	var fit []string
+	for _, v := range s.Enum {
+		if eventName.MatchString(v) {
+			fit = append(fit, v)
+		}
+	}
+	if 2*len(fit) < len(s.Enum) {
+		return nil
+	}
+	return fit
+}

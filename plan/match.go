@@ -135,11 +135,16 @@ func caution(e Effect) int {
 // and never a slash; it ends at the first place where the text after it fits.
 func matchPath(parts []part, path string) (map[string]string, bool) {
 	vars := map[string]string{}
+	return vars, matchInto(vars, parts, path)
+}
+
+// matchInto is matchPath with the map to fill; nil fills none.
+func matchInto(vars map[string]string, parts []part, path string) bool {
 	for i, p := range parts {
 		if !p.variable {
 			rest, ok := strings.CutPrefix(path, p.text)
 			if !ok {
-				return nil, false
+				return false
 			}
 			path = rest
 			continue
@@ -155,15 +160,17 @@ func matchPath(parts []part, path string) (map[string]string, bool) {
 				at = strings.LastIndex(path[:end], until)
 			}
 			if at < 0 {
-				return nil, false
+				return false
 			}
 			end = at
 		}
 		if end == 0 {
-			return nil, false
+			return false
 		}
-		vars[p.text] = path[:end]
+		if vars != nil {
+			vars[p.text] = path[:end]
+		}
 		path = path[end:]
 	}
-	return vars, path == ""
+	return path == ""
 }

@@ -159,12 +159,10 @@ func value(in *extract.Request, p extract.Path) (string, bool) {
 	return p.Value(in)
 }
 
-// unkept are the headers that never go into the store: signatures and
-// everything that may be a credential.
+// unkept are the headers of the provider's schemes: with the signature and the
+// payload out of one store a webhook could be replayed into another.
 func unkept(facts *catalog.Webhooks) map[string]bool {
-	drop := map[string]bool{
-		"Authorization": true, "Cookie": true, "Proxy-Authorization": true, "X-Api-Key": true, "X-Auth-Token": true,
-	}
+	drop := make(map[string]bool)
 	add := func(v catalog.Verification) {
 		for _, h := range v.Header {
 			if !strings.Contains(h, ":") {
@@ -183,9 +181,25 @@ func unkept(facts *catalog.Webhooks) map[string]bool {
 func (d *door) kept(h http.Header) http.Header {
 	out := make(http.Header, len(h))
 	for key, values := range h {
-		if !d.drop[key] {
+		if !d.drop[key] && !confidential(key) {
 			out[key] = values
 		}
 	}
 	return out
+}
+
+// confidentialWords occur in the names of headers that carry a credential or a
+// signature, whoever invented them: Authorization, Set-Cookie, X-Api-Key,
+// X-Hub-Signature, X-Gitlab-Token.
+var confidentialWords = [...]string{"auth", "cookie", "key", "signature", "token", "secret", "password", "hmac"}
+
+func confidential(header string) bool {
+	for _, word := range confidentialWords {
+		for i := 0; i+len(word) <= len(header); i++ {
+			if strings.EqualFold(header[i:i+len(word)], word) {
+				return true
+			}
+		}
+	}
+	return false
 }

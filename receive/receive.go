@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -106,6 +105,10 @@ func (r *Receiver) Stats(service string) Stats {
 // retryAfter is what a provider is told to wait when we can't keep its event.
 const retryAfter = 5 * time.Second
 
+// EventHeader names our id of the event that a webhook became. Only an answer
+// to a webhook that was kept just now carries it.
+const EventHeader = "Sallyport-Event"
+
 // ServeHTTP takes one webhook at /api/webhooks/{service}.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	start := r.config.Now()
@@ -124,17 +127,20 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if verdict == verdictReceived && r.config.Received != nil {
 		r.config.Received(e)
 	}
-	r.log(req.Context(), d, e, verdict, err, start)
 	if p := verdict.problem(); p != nil {
 		refuse(w, p)
-		return
+	} else {
+		if verdict != verdictDuplicate {
+			w.Header().Set(EventHeader, e.ID)
+		}
+		w.WriteHeader(http.StatusOK)
 	}
-	w.WriteHeader(http.StatusOK)
+	r.log(req.Context(), d, e, verdict, err, start, w.Header().Get(problem.RequestIDHeader))
 }
 
 // take is the journey of one webhook: bound, verify, read, keep.
 func (r *Receiver) take(req *http.Request, d *door, now time.Time) (*integration.Event, verdict, error) {
-	if refused := unsupported(req.Header.Get("Content-Type")); refused {
+	if unsupported(req.Header.Get("Content-Type")) {
 		return nil, verdictUnsupported, nil
 	}
 	body, verdict, err := r.read(req)
@@ -150,7 +156,9 @@ func (r *Receiver) take(req *http.Request, d *door, now time.Time) (*integration
 		return nil, verdictMalformed, err
 	}
 	e.ID = uuid.Must(uuid.NewV7()).String()
-	fresh, err := r.config.Inbox.Accept(req.Context(), e)
+	// The commit is waited for even when the sender hangs up: it is under way
+	// all the same, and counters and log should say what became of the event.
+	fresh, err := r.config.Inbox.Accept(context.WithoutCancel(req.Context()), e)
 	switch {
 	case errors.Is(err, integration.ErrBusy):
 		return e, verdictBusy, err
@@ -164,6 +172,10 @@ func (r *Receiver) take(req *http.Request, d *door, now time.Time) (*integration
 	return e, verdictReceived, nil
 }
 
+// believed is the largest announced length that memory is set aside for before
+// the bytes are here. Who announces more, and sends nothing, costs us nothing.
+const believed = 64 << 10
+
 // read returns the exact bytes of the body. A body that is longer than it may
 // be, or shorter than it was announced, is never used.
 func (r *Receiver) read(req *http.Request) ([]byte, verdict, error) {
@@ -171,7 +183,7 @@ func (r *Receiver) read(req *http.Request) ([]byte, verdict, error) {
 	if req.ContentLength > limit {
 		return nil, verdictTooLarge, nil
 	}
-	if req.ContentLength > 0 {
+	if req.ContentLength > 0 && req.ContentLength <= believed {
 		body := make([]byte, req.ContentLength)
 		if _, err := io.ReadFull(req.Body, body); err != nil {
 			return nil, verdictTruncated, err
@@ -188,17 +200,19 @@ func (r *Receiver) read(req *http.Request) ([]byte, verdict, error) {
 	return body, "", nil
 }
 
-// unsupported reports a content type that no provider sends events in. An
-// absent one is fine: the signature decides.
+// unsupported reports a content type that no provider sends events in. Every
+// other one, an absent or a misspelt one too, is fine: the signature decides.
 func unsupported(contentType string) bool {
-	if contentType == "" || contentType == "application/json" {
+	kind, _, ok := strings.Cut(strings.TrimSpace(contentType), "/")
+	if !ok {
 		return false
 	}
-	kind, _, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		return true
+	for _, wrong := range [...]string{"multipart", "image", "audio", "video", "font"} {
+		if strings.EqualFold(kind, wrong) {
+			return true
+		}
 	}
-	return strings.HasPrefix(kind, "multipart/") || strings.HasPrefix(kind, "image/") || strings.HasPrefix(kind, "audio/") || strings.HasPrefix(kind, "video/")
+	return false
 }
 
 // publicURL is the address the provider called, as it knows it.
@@ -214,16 +228,27 @@ func (r *Receiver) publicURL(req *http.Request) string {
 	return base + req.URL.RequestURI()
 }
 
+// linger is how long a refused sender may go on sending.
+const linger = time.Second
+
+// refuse answers with p under a request id by which the log can be searched.
 func refuse(w http.ResponseWriter, p *problem.Problem) {
-	if p.RetryAfter > 0 || p.Status == http.StatusRequestEntityTooLarge {
-		w.Header().Set("Connection", "close") // whatever of the body was not read is not worth reading
+	h := w.Header()
+	if h.Get(problem.RequestIDHeader) == "" {
+		h.Set(problem.RequestIDHeader, uuid.Must(uuid.NewV7()).String())
+	}
+	if p.Status == http.StatusRequestEntityTooLarge || p.Status == http.StatusUnsupportedMediaType {
+		// What of the body was not read is not worth reading: the sender gets a
+		// moment to see the answer, then the connection ends.
+		h.Set("Connection", "close")
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(linger))
 	}
 	problem.Write(w, p)
 }
 
 // log writes the one wide line of a webhook; it never holds payload, header or
 // secret.
-func (r *Receiver) log(ctx context.Context, d *door, e *integration.Event, v verdict, err error, start time.Time) {
+func (r *Receiver) log(ctx context.Context, d *door, e *integration.Event, v verdict, err error, start time.Time, requestID string) {
 	level, message := slog.LevelInfo, "event.received"
 	switch {
 	case v == verdictBusy || v == verdictFailed:
@@ -234,7 +259,7 @@ func (r *Receiver) log(ctx context.Context, d *door, e *integration.Event, v ver
 	if !r.config.Log.Enabled(ctx, level) {
 		return
 	}
-	attributes := make([]slog.Attr, 0, 9)
+	attributes := make([]slog.Attr, 0, 10)
 	attributes = append(attributes, slog.String("service", d.service), slog.String("verdict", string(v)))
 	if e != nil {
 		attributes = append(attributes, slog.String("event", e.ID), slog.String("external_id", e.ExternalID), slog.String("type", e.Type),
@@ -242,6 +267,9 @@ func (r *Receiver) log(ctx context.Context, d *door, e *integration.Event, v ver
 	}
 	if err != nil {
 		attributes = append(attributes, slog.String("error", err.Error()))
+	}
+	if requestID != "" {
+		attributes = append(attributes, slog.String("request_id", requestID))
 	}
 	attributes = append(attributes, slog.Duration("took", r.config.Now().Sub(start)))
 	r.config.Log.LogAttrs(ctx, level, message, attributes...)

@@ -30,7 +30,7 @@ func (t *Timeout) Timeout() bool { return true }
 // resolve, the connection or its handshake failed, or we refused to send it.
 //
 // A caller's own cancellation or deadline is ClassCanceled and says nothing
-// about the provider; pass the cause of the caller's context.
+// about the provider.
 func (d *Dialect) Error(err error) (class integration.Class, sent bool, f *integration.Failure) {
 	if errors.As(err, &f) { // a refusal of our own
 		return f.Class, false, f
@@ -38,14 +38,21 @@ func (d *Dialect) Error(err error) (class integration.Class, sent bool, f *integ
 	sent = !notSent(err)
 	f = &integration.Failure{Class: classOf(err, sent), Err: err}
 	if f.Class == integration.ClassCanceled {
-		f.Code, f.Reason = "canceled", "canceled"
-		f.Message = "The request was given up before an answer came."
-		f.Hint = "The caller went away, or its own deadline passed."
-		return f.Class, sent, f
+		return f.Class, sent, Canceled(err)
 	}
 	d.explain(f)
 	f.Reason = string(f.Class)
 	return f.Class, sent, f
+}
+
+// Canceled is the failure of a call whose caller went away; cause is the cause
+// of its context.
+func Canceled(cause error) *integration.Failure {
+	return &integration.Failure{
+		Class: integration.ClassCanceled, Code: "canceled", Reason: "canceled", Err: cause,
+		Message: "The request was given up before an answer came.",
+		Hint:    "The caller went away, or its own deadline passed.",
+	}
 }
 
 func classOf(err error, sent bool) integration.Class {

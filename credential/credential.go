@@ -167,3 +167,13 @@ func withoutParam(query, name string) string {
 	}
 	return strings.Join(kept, "&")
 }
+
+// Scrub takes a secret out of a text that somebody else wrote, such as a
+// provider's error message that repeats the key it refuses.
+func Scrub(text string, secret integration.Secret) string {
+	plain := secret.Reveal()
+	if len(plain) < 4 || !strings.Contains(text, plain) { // shorter ones are found everywhere
+		return text
+	}
+	return strings.ReplaceAll(text, plain, secret.String())
+}

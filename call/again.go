@@ -1,0 +1,88 @@
+package call
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/send"
+)
+
+// Retry makes a kept call again on a person's word: the same request, with the
+// same idempotency key. The new call, with RetryOf set, says what came of it;
+// the error is nil when it was made, whatever it came to. The kept call itself
+// is not changed.
+//
+// integration.ErrState is the error for a call that is not kept, and an
+// *integration.Failure that for one whose request could not be kept whole.
+func (s *Service) Retry(ctx context.Context, kept *integration.Call) (*integration.Call, error) {
+	if !kept.State.Kept() {
+		return nil, fmt.Errorf("call %s is %s: %w", kept.ID, kept.State, integration.ErrState)
+	}
+	if kept.Service != s.plan.Service {
+		return nil, fmt.Errorf("call %s is of %s, not of %s: %w", kept.ID, kept.Service, s.plan.Service, integration.ErrState)
+	}
+	at, err := url.ParseRequestURI(kept.Path)
+	switch {
+	case err != nil:
+		return nil, notKept(kept, "its path can't be read")
+	case strings.Contains(kept.Path, send.Redacted):
+		return nil, notKept(kept, "its query held a credential, which was not kept")
+	case len(kept.Header[bodyHeader]) > 0:
+		return nil, notKept(kept, fmt.Sprintf("its body was larger than %d bytes", MaxReplay))
+	}
+	r := (&http.Request{Method: kept.Method, URL: at, Header: kept.Header, Body: http.NoBody}).WithContext(ctx)
+	if len(kept.Body) > 0 {
+		r.ContentLength = int64(len(kept.Body))
+		r.Body = io.NopCloser(bytes.NewReader(kept.Body))
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(kept.Body)), nil }
+	}
+	path, raw := s.below(at)
+	ask := asked{tenant: kept.Tenant, entry: integration.EntryRetry, key: kept.IdempotencyKey, retryOf: kept.ID}
+	if op, ok := s.endpoints[kept.Endpoint]; ok && op.endpoint.Method() == kept.Method {
+		ask.op = op
+	}
+	s.warnForgotten(ctx, kept)
+	j, err := s.begin(r, path, raw, ask)
+	if err != nil {
+		return nil, err
+	}
+	if resp, err := s.run(ctx, j); err == nil {
+		setAside(resp)
+	}
+	return j.call, nil
+}
+
+// below is the path of a recorded call below the base URL.
+func (s *Service) below(at *url.URL) (path, raw string) {
+	named := *at
+	named.Host = s.base.Host
+	return s.relative(&named)
+}
+
+// warnForgotten says when the provider may have forgotten the idempotency key:
+// then the repeat is as good as new.
+func (s *Service) warnForgotten(ctx context.Context, kept *integration.Call) {
+	keep := time.Duration(s.profile.Idempotency.KeepHours) * time.Hour
+	if op, ok := s.endpoints[kept.Endpoint]; ok && op.endpoint.Idempotency != nil {
+		keep = op.endpoint.Idempotency.Keep.Or(keep)
+	}
+	if age := s.now().Sub(kept.CreatedAt); kept.IdempotencyKey != "" && keep > 0 && age > keep {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "call.key_forgotten", slog.String("call", kept.ID), slog.Duration("age", age), slog.Duration("keep", keep))
+	}
+}
+
+func notKept(kept *integration.Call, why string) error {
+	return &integration.Failure{
+		Class: integration.ClassInvalid, Code: CodeNotKept, Reason: "request",
+		Message: "The call can't be made again: " + why + ".",
+		Hint:    "Make it anew from your own data, after looking at the provider for what became of " + kept.ID + ".",
+	}
+}

@@ -1,0 +1,170 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/limit"
+	"github.com/sallyport/sallyport/retry"
+)
+
+// journey is one call under way.
+type journey struct {
+	call    *integration.Call
+	op      *operation
+	request *http.Request // the caller's, for the context and the answer
+	path    string        // below the base URL
+	body    body
+	hasKey  bool
+	whole   bool // read the answer to its end before judging it
+
+	// What is asked. Once an attempt was made with them they are not changed
+	// but replaced: a transport may still be reading.
+	url    *url.URL
+	header http.Header
+	ready  integration.Secret // the secret that is on them; empty when none is
+
+	place       url.URL // backs url for the first attempt
+	key         [1]string
+	marks       [3]string
+	fingerprint string
+	waited      time.Duration // since the last attempt
+	doubtful    bool          // an attempt so far may have had its effect
+}
+
+// run is the path behind every door.
+func (s *Service) run(ctx context.Context, j *journey) (*http.Response, error) {
+	defer j.body.close()
+	var last *http.Response
+	for {
+		secret := s.secret()
+		if err := s.authorize(j, secret); err != nil { // R2.1
+			return s.refused(ctx, j, last, err)
+		}
+		waited, err := s.limiter.Take(ctx, j.path) // R4.13
+		j.waited += waited
+		if err != nil {
+			return s.refused(ctx, j, last, turnless(ctx, err))
+		}
+		resp, attempt, failure := s.attempt(ctx, j) // R4.8, R4.9
+		if failure == nil {
+			s.report(ctx, j, attempt, nil, retry.Decision{})
+			return s.settle(ctx, j, resp, nil, integration.CallSucceeded)
+		}
+		if failure.Class == integration.ClassLimited && failure.RetryAfter > 0 {
+			s.limiter.Pause(failure.RetryAfter) // R4.6: for everybody
+		}
+		decision := s.decide(ctx, j, attempt, failure, secret) // R4.17
+		s.report(ctx, j, attempt, failure, decision)
+		if !decision.Retry {
+			return s.end(ctx, j, resp, failure, decision)
+		}
+		last = setAside(resp)
+		if err := sleep(ctx, decision.After); err != nil {
+			return s.refused(ctx, j, last, gone(ctx, err))
+		}
+		j.waited = decision.After
+	}
+}
+
+// decide asks the policy what follows a failed attempt.
+func (s *Service) decide(ctx context.Context, j *journey, a *integration.Attempt, f *integration.Failure, used integration.Secret) retry.Decision {
+	until, _ := ctx.Deadline()
+	now := s.now()
+	if !until.IsZero() {
+		until = now.Add(time.Until(until)) // the caller's deadline on our clock
+	}
+	denied := f.Class == integration.ClassLimited || f.Class == integration.ClassUnauthorized
+	j.doubtful = j.doubtful || a.Sent && !denied
+	return s.policy.Next(retry.Attempt{
+		Number: a.Number, Status: a.Status, Failure: f, Sent: a.Sent, Effect: j.op.effect, HasKey: j.hasKey, Replayable: !j.body.stream,
+		CredentialChanged: f.Class == integration.ClassUnauthorized && s.secret() != used, // R4.2
+		Started:           j.call.CreatedAt, Until: until,
+	}, now, s.dice)
+}
+
+// end settles a call that is not tried again.
+func (s *Service) end(ctx context.Context, j *journey, resp *http.Response, f *integration.Failure, d retry.Decision) (*http.Response, error) {
+	if d.Message != "" {
+		f.Message = d.Message
+	}
+	state := integration.CallRejected
+	switch {
+	case d.Then == retry.Unknown:
+		state = integration.CallUnknown
+		f.Code = CodeUnknownOutcome
+		f.Hint = "The request may have had its effect and was not repeated: " + d.Reason + ". Look at the provider before making the kept call again."
+	case d.Then == retry.Keep:
+		state = integration.CallFailed
+	case f.Class == integration.ClassCanceled:
+		state = integration.CallCanceled
+	}
+	return s.settle(ctx, j, resp, f, state)
+}
+
+// refused settles a call that ends before a further attempt: by our own limit,
+// without a credential, or because the caller went away. What was answered
+// before is handed back where there is something.
+func (s *Service) refused(ctx context.Context, j *journey, last *http.Response, f *integration.Failure) (*http.Response, error) {
+	state := integration.CallRejected
+	switch tried := len(j.call.Attempts) > 0; {
+	case f.Class == integration.ClassCanceled:
+		d := s.policy.Next(retry.Attempt{Number: len(j.call.Attempts), Failure: f, Sent: j.doubtful, Effect: j.op.effect, HasKey: j.hasKey}, s.now(), s.dice)
+		return s.end(ctx, j, nil, f, d)
+	case tried: // it failed for a passing reason, and is not dropped (R4.6)
+		state = integration.CallFailed
+	}
+	return s.settle(ctx, j, last, f, state)
+}
+
+// settle writes the call down and answers. f is nil for a success; with an
+// answer of the provider that is handed back, without one the failure is.
+func (s *Service) settle(ctx context.Context, j *journey, resp *http.Response, f *integration.Failure, state integration.CallState) (*http.Response, error) {
+	c := j.call
+	c.State, c.Failure, c.FinishedAt = state, f, s.now().UTC()
+	if resp != nil {
+		c.Status = resp.StatusCode
+	}
+	if f != nil {
+		f.CallID, f.Attempts = c.ID, len(c.Attempts)
+	}
+	s.record(ctx, j)
+	switch {
+	case f == nil:
+		j.mark(resp, "")
+		return resp, nil
+	case resp != nil:
+		j.mark(resp, f.Reason)
+		return resp, nil
+	}
+	return nil, f
+}
+
+// turnless is the failure of a call that had no turn.
+func turnless(ctx context.Context, err error) *integration.Failure {
+	var r *limit.Refused
+	if !errors.As(err, &r) {
+		return gone(ctx, err)
+	}
+	return &integration.Failure{
+		Class: integration.ClassLimited, Code: CodeLimit, Reason: "limit", RetryAfter: r.RetryAfter, Err: err,
+		Message: "There are too many requests at the moment.",
+		Hint:    "This is our own limit, below the provider's. Come again after the time in Retry-After, raise limits.wait, or give the caller a longer deadline.",
+	}
+}
+
+// sleep waits, unless the caller goes away.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}

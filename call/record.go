@@ -1,0 +1,80 @@
+package call
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/retry"
+)
+
+// bodyHeader marks a kept call whose body was streamed and could not be kept.
+const bodyHeader = "Sallyport-Body"
+
+// recordPatience is how long a kept call may take to be written down.
+const recordPatience = 10 * time.Second
+
+// record writes the call down. Going away does not stop it: what was sent was
+// sent. A kept call takes along what it takes to make it again.
+func (s *Service) record(ctx context.Context, j *journey) {
+	ctx = context.WithoutCancel(ctx)
+	if j.call.State.Kept() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, recordPatience)
+		defer cancel()
+		s.keep(j)
+	}
+	if err := s.journal.Record(ctx, j.call); err != nil {
+		level, message := slog.LevelWarn, "call.not_recorded"
+		if j.call.State.Kept() {
+			level, message = slog.LevelError, "call.not_kept"
+		}
+		s.log.LogAttrs(ctx, level, message, slog.String("call", j.call.ID), slog.String("state", string(j.call.State)), slog.Any("error", err))
+	}
+}
+
+// keep fills in header and body, without credentials.
+func (s *Service) keep(j *journey) {
+	header, at := j.header.Clone(), *j.url
+	s.credential.Strip(header, &at)
+	kept, whole := j.body.keep()
+	if !whole {
+		header.Set(bodyHeader, "streamed, not kept")
+	}
+	j.call.Header, j.call.Body = header, kept
+}
+
+// report is the one line about an attempt.
+func (s *Service) report(ctx context.Context, j *journey, a *integration.Attempt, f *integration.Failure, d retry.Decision) {
+	level := slog.LevelInfo
+	switch {
+	case f == nil || f.Class == integration.ClassCanceled:
+	case d.Alert && !d.Retry:
+		level = slog.LevelError
+	default:
+		level = slog.LevelWarn
+	}
+	if !s.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := [18]slog.Attr{
+		slog.String("call", j.call.ID), slog.String("endpoint", j.op.name), slog.String("tenant", j.call.Tenant),
+		slog.String("method", j.call.Method), slog.Int("attempt", a.Number), slog.String("class", string(a.Class)), slog.Int("status", a.Status),
+		slog.Duration("took", a.Took), slog.Duration("waited", a.Waited), slog.String("provider_request", a.RequestID),
+		slog.String("credential", j.fingerprint),
+	}
+	line := attrs[:11]
+	if f != nil {
+		line = append(line, slog.Int("of", max(d.Max, a.Number)), slog.String("error", a.Error), slog.Bool("sent", a.Sent))
+		if d.Retry {
+			line = append(line, slog.Duration("retry_in", d.After))
+		} else {
+			line = append(line, slog.String("then", string(d.Then)), slog.String("why", d.Reason))
+		}
+		if d.Alert {
+			line = append(line, slog.Bool("alert", true))
+		}
+	}
+	s.log.LogAttrs(ctx, level, "call.attempted", line...)
+}

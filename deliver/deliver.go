@@ -16,13 +16,16 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/tidwall/gjson"
 
+	"github.com/sallyport/sallyport/extract"
 	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/mapping"
 	"github.com/sallyport/sallyport/plan"
@@ -50,11 +53,12 @@ type Config struct {
 	// addresses are allowed.
 	Transport http.RoundTripper
 	// Redelivery is how long to wait before each further attempt; when it is
-	// used up the event fails. Nil means DefaultRedelivery.
+	// used up the event fails. Nil means DefaultRedelivery; empty means that the
+	// first attempt is the only one.
 	Redelivery []time.Duration
 	Log        *slog.Logger     // nil: slog.Default()
 	Now        func() time.Time // nil: time.Now
-	Dice       func() float64   // in [0, 1)
+	Dice       func() float64   // in [0, 1); must be set
 }
 
 // Service is one plan whose events are delivered.
@@ -76,7 +80,8 @@ type Deliverer struct {
 
 // route is what happens to one event type.
 type route struct {
-	from        string
+	from        string // as in the plan; empty: the whole payload
+	path        string // the same in gjson's syntax
 	mapping     *mapping.Mapping
 	destination string // name; empty: a handler
 	target      plan.Destination
@@ -126,7 +131,18 @@ func compile(s Service) (map[string]*route, error) {
 	for name, handling := range s.Plan.Webhooks.Events {
 		r := &route{from: handling.From, destination: handling.To, secret: s.Secret}
 		if handling.To != "" {
-			r.target = s.Plan.Destinations[handling.To]
+			target, ok := s.Plan.Destinations[handling.To]
+			if !ok {
+				problems = append(problems, fmt.Errorf("%s: webhooks.events.%s.to: there is no destination %q", s.Plan.Service, name, handling.To))
+			}
+			r.target = target
+		}
+		if handling.From != "" {
+			path, err := extract.Parse("json:" + handling.From)
+			if err != nil {
+				problems = append(problems, fmt.Errorf("%s: webhooks.events.%s.from: %w", s.Plan.Service, name, err))
+			}
+			r.path = path.Name()
 		}
 		if handling.Map != "" {
 			var err error
@@ -161,24 +177,29 @@ func (d *Deliverer) handler(service, eventType string) Handler {
 	return d.handlers[service+"/"+eventType]
 }
 
-// Ready reports every event that has neither a destination nor a handler.
+// Ready reports every event that has neither a destination nor a handler, and
+// every destination whose signing secret can't be used.
 func (d *Deliverer) Ready() error {
 	var problems []error
 	for service, routes := range d.routes {
 		for name, r := range routes {
-			if r.destination == "" && d.handler(service, name) == nil {
+			switch {
+			case d.handler(service, name) != nil:
+			case r.destination == "":
 				problems = append(problems, fmt.Errorf("%s: webhooks.events.%s has neither a destination (to: NAME) nor a Go handler", service, name))
+			default:
+				if _, err := signingKey(r.secret(r.destination)); err != nil {
+					problems = append(problems, fmt.Errorf("%s: webhooks.events.%s: destination %s: %w", service, name, r.destination, err))
+				}
 			}
 		}
 	}
-	slices.SortFunc(problems, func(a, b error) int {
-		if a.Error() < b.Error() {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(problems...)
 }
+
+// Close drops the connections to destinations that are not in use.
+func (d *Deliverer) Close() { d.client.CloseIdleConnections() }
 
 // Deliver hands the event over once and says what came of it. It ends early
 // with Released when ctx does, because the process stops or the lease was lost.
@@ -187,44 +208,57 @@ func (d *Deliverer) Deliver(ctx context.Context, e integration.Event) integratio
 	if !ok { // the plan changed since the event was kept
 		return integration.Outcome{Status: integration.EventIgnored}
 	}
-	handler := d.handler(e.Service, e.Type)
-	data, err := r.data(e)
-	if err != nil {
-		d.config.Log.LogAttrs(ctx, slog.LevelError, "event.unmappable", slog.String("service", e.Service), slog.String("event", e.ID),
-			slog.String("type", e.Type), slog.String("error", err.Error()))
-		return integration.Outcome{Status: integration.EventFailed, Error: err.Error()}
-	}
 	start := d.config.Now()
 	one := integration.Delivery{
 		ID: uuid.Must(uuid.NewV7()).String(), EventID: e.ID, Attempt: e.Attempts, Destination: r.destination, StartedAt: start.UTC(),
 	}
-	var result result
-	switch {
-	case handler != nil:
+	handler := d.handler(e.Service, e.Type)
+	if handler != nil {
 		one.Destination = HandlerName
-		result = call(ctx, handler, Event{Event: e, Data: data})
-	case r.destination == "":
-		result = resultFailed{why: "there is neither a destination nor a Go handler for it"}.result()
-	default:
-		result = d.post(ctx, r, e, data, start)
 	}
+	result := d.handOver(ctx, r, handler, e, start)
 	one.Took = d.config.Now().Sub(start)
-	if ctx.Err() != nil && result.err != nil {
+	if ctx.Err() != nil && result.err != nil && !result.final {
 		return integration.Outcome{Status: integration.EventReceived, Released: true}
 	}
 	if result.stack != nil {
-		d.config.Log.LogAttrs(ctx, slog.LevelError, "handler.panicked", slog.String("service", e.Service), slog.String("type", e.Type), slog.String("stack", string(result.stack)))
+		d.config.Log.LogAttrs(ctx, slog.LevelError, "delivery.panicked", slog.String("service", e.Service), slog.String("event", e.ID),
+			slog.String("type", e.Type), slog.String("stack", string(result.stack)))
 	}
 	outcome := d.outcome(e, &one, result)
 	d.log(ctx, e, one, outcome)
 	return outcome
 }
 
-// Panicked is the outcome of an event whose delivery panicked outside a
-// handler: a fault of ours, tried again like any other failure.
+// handOver maps the event and gives it to the handler, or to the destination
+// where there is no handler. A panic, the handler's or ours, is a failure like
+// an error.
+func (d *Deliverer) handOver(ctx context.Context, r *route, handler Handler, e integration.Event, now time.Time) (res result) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			res = result{err: fmt.Errorf("it panicked: %v", cause), stack: debug.Stack()}
+		}
+	}()
+	data, err := r.data(e)
+	switch {
+	case err != nil:
+		return refused(err.Error())
+	case handler != nil:
+		if err := handler(ctx, Event{Event: e, Data: data}); err != nil {
+			return result{err: fmt.Errorf("the handler failed: %w", err)}
+		}
+		return result{}
+	case r.destination == "":
+		return refused("there is neither a destination nor a Go handler for it")
+	}
+	return d.post(ctx, r, e, data, now)
+}
+
+// Panicked is the outcome of an event whose delivery panicked where Deliver
+// could not catch it: a fault of ours, tried again in a while.
 func (d *Deliverer) Panicked(cause any) integration.Outcome {
 	return integration.Outcome{
-		Status: integration.EventReceived, Error: fmt.Sprintf("panic: %v", cause), DueAt: d.config.Now().Add(d.config.Redelivery[0]),
+		Status: integration.EventReceived, Error: fmt.Sprintf("panic: %v", cause), DueAt: d.config.Now().Add(time.Minute).UTC(),
 	}
 }
 
@@ -253,8 +287,8 @@ func (d *Deliverer) outcome(e integration.Event, one *integration.Delivery, r re
 // data is the resource of the event, mapped where the plan says so.
 func (r *route) data(e integration.Event) ([]byte, error) {
 	data := e.Payload
-	if r.from != "" {
-		found := gjson.GetBytes(data, r.from)
+	if r.path != "" {
+		found := gjson.GetBytes(data, r.path)
 		if !found.Exists() {
 			return nil, fmt.Errorf("the payload has nothing at %q", r.from)
 		}
@@ -263,11 +297,7 @@ func (r *route) data(e integration.Event) ([]byte, error) {
 	if r.mapping == nil {
 		return data, nil
 	}
-	mapped, err := r.mapping.In(data)
-	if err != nil {
-		return nil, err
-	}
-	return mapped, nil
+	return r.mapping.In(data)
 }
 
 // log writes the one wide line of a delivery.

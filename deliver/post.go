@@ -3,19 +3,13 @@ package deliver
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/integration"
@@ -30,9 +24,9 @@ type result struct {
 	stack      []byte        // of a handler that panicked; for the log alone
 }
 
-type resultFailed struct{ why string }
-
-func (f resultFailed) result() result { return result{err: errors.New(f.why), final: true} }
+// refused is the result of a delivery that was not tried: a person must mend
+// something first.
+func refused(why string) result { return result{err: errors.New(why), final: true} }
 
 // defaultTimeout is how long a destination may take when the plan says nothing.
 const defaultTimeout = 10 * time.Second
@@ -50,6 +44,7 @@ func newTransport() http.RoundTripper {
 	t.DialContext = (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext
 	t.MaxIdleConnsPerHost = 64
 	t.ResponseHeaderTimeout = 0 // the attempt's own time-out holds
+	t.MaxResponseHeaderBytes = 64 << 10
 	return t
 }
 
@@ -58,18 +53,15 @@ func (d *Deliverer) post(ctx context.Context, r *route, e integration.Event, dat
 	timeout := r.target.Timeout.Or(defaultTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer cancel()
-	body, err := cloudEvent(e, data)
-	if err != nil {
-		return resultFailed{why: err.Error()}.result()
-	}
+	body := cloudEvent(e, data)
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.target.URL, bytes.NewReader(body))
 	if err != nil {
-		return resultFailed{why: "destination " + r.destination + ": its URL can't be used"}.result()
+		return refused("destination " + r.destination + ": its URL can't be used")
 	}
 	request.Header.Set("Content-Type", "application/cloudevents+json; charset=utf-8")
 	request.Header.Set("User-Agent", "Sallyport")
 	if err := sign(request.Header, e.ID, now, body, r.secret(r.destination)); err != nil {
-		return resultFailed{why: "destination " + r.destination + ": " + err.Error()}.result()
+		return refused("destination " + r.destination + ": " + err.Error())
 	}
 	answer, err := d.client.Do(request)
 	if err != nil {
@@ -119,86 +111,4 @@ func transportError(ctx context.Context, err error, timeout time.Duration) error
 		err = where.Err
 	}
 	return fmt.Errorf("the destination could not be reached: %w", err)
-}
-
-// envelope is a CloudEvent in the JSON format (CloudEvents 1.0.2, sections 2
-// and 3 of the JSON event format).
-type envelope struct {
-	SpecVersion     string          `json:"specversion"`
-	ID              string          `json:"id"`
-	Source          string          `json:"source"`
-	Type            string          `json:"type"`
-	Subject         string          `json:"subject,omitempty"`
-	Time            string          `json:"time,omitempty"`
-	DataContentType string          `json:"datacontenttype"`
-	Tenant          string          `json:"tenant,omitempty"`
-	Data            json.RawMessage `json:"data,omitempty"`
-}
-
-// cloudEvent is the body of a delivery. Data that is JSON is embedded as it
-// is; other bytes go into data_base64.
-func cloudEvent(e integration.Event, data []byte) ([]byte, error) {
-	out := envelope{
-		SpecVersion: "1.0", ID: e.ID, Source: "sallyport/" + e.Service, Type: e.Service + "." + e.Type,
-		Subject: e.Subject, Tenant: e.Tenant, DataContentType: "application/json", Data: data,
-	}
-	if !e.OccurredAt.IsZero() {
-		out.Time = e.OccurredAt.UTC().Format(time.RFC3339Nano)
-	}
-	if json.Valid(data) {
-		return json.Marshal(out)
-	}
-	out.Data, out.DataContentType = nil, contentType(e.Header)
-	return json.Marshal(struct {
-		envelope
-		Base64 []byte `json:"data_base64"`
-	}{out, data})
-}
-
-func contentType(h http.Header) string {
-	if v := h.Get("Content-Type"); v != "" {
-		return v
-	}
-	return "application/octet-stream"
-}
-
-// sign adds the three headers of Standard Webhooks
-// (github.com/standard-webhooks/standard-webhooks, spec: "Signature scheme").
-// A secret that starts with whsec_ is base64 behind it; any other is used as
-// it is.
-func sign(h http.Header, id string, now time.Time, body []byte, secret integration.Secret) error {
-	if secret.IsZero() {
-		return errors.New("it has no signing secret")
-	}
-	key := []byte(secret.Reveal())
-	if encoded, ok := strings.CutPrefix(secret.Reveal(), "whsec_"); ok {
-		var err error
-		if key, err = base64.StdEncoding.DecodeString(encoded); err != nil {
-			return errors.New("its signing secret starts with whsec_ and is no base64 behind it")
-		}
-	}
-	at := strconv.FormatInt(now.Unix(), 10)
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(id))
-	mac.Write([]byte{'.'})
-	mac.Write([]byte(at))
-	mac.Write([]byte{'.'})
-	mac.Write(body)
-	h.Set("Webhook-Id", id)
-	h.Set("Webhook-Timestamp", at)
-	h.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
-	return nil
-}
-
-// call runs a Go handler; a panic of it is a failure like an error.
-func call(ctx context.Context, h Handler, e Event) (r result) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			r = result{err: fmt.Errorf("the handler panicked: %v", cause), stack: debug.Stack()}
-		}
-	}()
-	if err := h(ctx, e); err != nil {
-		return result{err: fmt.Errorf("the handler failed: %w", err)}
-	}
-	return result{}
 }

@@ -55,7 +55,7 @@ func (s *Service) Retry(ctx context.Context, kept *integration.Call) (*integrati
 		return nil, err
 	}
 	if resp, err := s.run(ctx, j); err == nil {
-		setAside(resp)
+		_ = resp.Body.Close() // the state is what a person asked for, not the body
 	}
 	return j.call, nil
 }

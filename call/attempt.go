@@ -40,7 +40,11 @@ func (s *Service) attempt(ctx context.Context, j *journey) (resp *http.Response,
 	a = &j.call.Attempts[len(j.call.Attempts)-1]
 	j.waited = 0
 	within, cancel := context.WithTimeoutCause(ctx, j.op.timeout, j.op.timedOut)
-	body := &answerBody{clock: within, cancel: cancel}
+	body := &j.firstAnswer
+	if a.Number > 1 {
+		body = new(answerBody)
+	}
+	body.clock, body.cancel = within, cancel
 	out := j.request.WithContext(within)
 	out.Method, out.URL, out.Header, out.Host, out.RequestURI, out.Response = j.call.Method, j.url, j.header, "", "", nil
 	out.ContentLength, out.GetBody, out.TransferEncoding, out.Trailer, out.Close = j.body.length, nil, nil, nil, false

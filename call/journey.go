@@ -28,7 +28,9 @@ type journey struct {
 	header http.Header
 	ready  integration.Secret // the secret that is on them; empty when none is
 
-	place       url.URL // backs url for the first attempt
+	place       url.URL    // backs url for the first attempt
+	firstAnswer answerBody // the first attempt's
+	detached    detached
 	key         [1]string
 	marks       [3]string
 	fingerprint string

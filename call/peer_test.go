@@ -132,7 +132,7 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
-		if resp.StatusCode != 200 {
+		if resp.StatusCode != http.StatusOK {
 			t.Fatal(resp.StatusCode)
 		}
 	}
@@ -213,7 +213,7 @@ func TestHangUp(t *testing.T) {
 	s, written := over(t, server, never)
 	door := s.Transport("", integration.EntryClient)
 	resp, err := door.RoundTrip(request(t, http.MethodGet, customers+"/cus_1", ""))
-	if err != nil || resp.StatusCode != 200 {
+	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatal(resp, err)
 	}
 	resp.Body.Close()

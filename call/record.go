@@ -18,7 +18,8 @@ const recordPatience = 10 * time.Second
 // record writes the call down. Going away does not stop it: what was sent was
 // sent. A kept call takes along what it takes to make it again.
 func (s *Service) record(ctx context.Context, j *journey) {
-	ctx = context.WithoutCancel(ctx)
+	j.detached.Context = ctx
+	ctx = &j.detached
 	if j.call.State.Kept() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, recordPatience)
@@ -33,6 +34,19 @@ func (s *Service) record(ctx context.Context, j *journey) {
 		s.log.LogAttrs(ctx, level, message, slog.String("call", j.call.ID), slog.String("state", string(j.call.State)), slog.Any("error", err))
 	}
 }
+
+// detached is context.WithoutCancel as a part of the journey: the values of a
+// context without its end.
+type detached struct{ context.Context }
+
+// Deadline is none.
+func (*detached) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
+
+// Done is never closed.
+func (*detached) Done() <-chan struct{} { return nil }
+
+// Err is always nil.
+func (*detached) Err() error { return nil }
 
 // keep fills in header and body, without credentials.
 func (s *Service) keep(j *journey) {

@@ -2,6 +2,7 @@ package call
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -128,24 +129,19 @@ var connectionHeaders = []string{
 	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Accept-Encoding",
 }
 
-// outgoing is a copy of a caller's header, less what is not meant for the
-// provider.
+// outgoing is a caller's header, less what is not meant for the provider, with
+// room for what we add. The map is ours; the values are the caller's and are
+// not changed.
 func outgoing(in http.Header) http.Header {
-	out := in.Clone()
-	if out == nil {
-		return http.Header{}
+	out := make(http.Header, len(in)+2)
+	for name, values := range in {
+		if !strings.HasPrefix(name, "Sallyport-") && !slices.Contains(connectionHeaders, name) {
+			out[name] = values
+		}
 	}
 	for _, list := range in["Connection"] {
 		for name := range strings.SplitSeq(list, ",") {
 			out.Del(strings.TrimSpace(name))
-		}
-	}
-	for _, name := range connectionHeaders {
-		delete(out, name)
-	}
-	for name := range out {
-		if strings.HasPrefix(name, "Sallyport-") {
-			delete(out, name)
 		}
 	}
 	return out

@@ -227,3 +227,24 @@ func TestHangUp(t *testing.T) {
 		t.Errorf("%+v", last)
 	}
 }
+
+// An answer that breaks off after its first bytes must not look whole.
+func TestCutAnswer(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		fmt.Fprint(w, "half")
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	defer server.Close()
+	s, _ := over(t, server, never)
+	resp, err := s.Transport("", integration.EntryProxy).RoundTrip(request(t, http.MethodGet, "/v1/balance", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.ReadAll(resp.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("half an answer ends with %v", err)
+	}
+}

@@ -73,7 +73,7 @@ type AuditEntry struct {
 	ID     string
 	At     time.Time
 	Actor  string // "key:ID" or "command line"
-	Action string // event.retry, call.retry, key.create, key.revoke
+	Action string // event.read, event.retry, call.read, call.retry, call.settle, key.create, key.revoke
 	Target string // id acted upon
 	Detail string // in words, free of secrets
 }

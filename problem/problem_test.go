@@ -21,7 +21,7 @@ func TestWrite(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got["title"] != "Service Unavailable" || got["request_id"] != "req-1" || got["code"] != "store_busy" {
+	if got["type"] != "about:blank" || got["title"] != "Service Unavailable" || got["request_id"] != "req-1" || got["code"] != "store_busy" {
 		t.Errorf("document %v", got)
 	}
 	if _, there := got["hint"]; there {

@@ -1,0 +1,342 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/problem"
+)
+
+func (s *server) adminRoutes(routes huma.API) {
+	admin := s.withKey(integration.ScopeAdmin)
+	huma.Register(routes, huma.Operation{
+		OperationID: "list-logs", Method: http.MethodGet, Path: "/api/v1/admin/integrations/{service}/logs",
+		Summary: "List webhook events or calls, newest first", Tags: []string{"admin"}, Security: secured, Middlewares: admin,
+	}, s.logs)
+	huma.Register(routes, huma.Operation{
+		OperationID: "get-event", Method: http.MethodGet, Path: "/api/v1/admin/events/{id}",
+		Summary: "Show everything about a webhook event, its exact payload included", Tags: []string{"admin"}, Security: secured, Middlewares: admin,
+	}, s.event)
+	huma.Register(routes, huma.Operation{
+		OperationID: "get-call", Method: http.MethodGet, Path: "/api/v1/admin/calls/{id}",
+		Summary: "Show everything about a call and its attempts", Tags: []string{"admin"}, Security: secured, Middlewares: admin,
+	}, s.call)
+	huma.Register(routes, huma.Operation{
+		OperationID: "retry", Method: http.MethodPost, Path: "/api/v1/admin/integrations/{service}/retry/{id}",
+		Summary:     "Process an event again, or make a kept call again",
+		Description: "An event that was processed, failed or ignored becomes due again. A kept call is made again with the idempotency key it had.",
+		Tags:        []string{"admin"}, Security: secured, Middlewares: admin,
+		Responses: map[string]*huma.Response{
+			"200": {Description: "The call was made again; status says what it came to."},
+			"202": {Description: "The event is due again."},
+		},
+	}, s.retry)
+}
+
+type logsInput struct {
+	Service string    `path:"service" example:"stripe"`
+	Kind    string    `query:"kind" enum:"event,call" default:"event"`
+	Status  string    `query:"status" enum:"received,processing,processed,ignored,succeeded,rejected,unknown,failed" doc:"of an event: received, processing, processed, failed, ignored; of a call: succeeded, rejected, failed, unknown"`
+	Type    string    `query:"type" doc:"event type, or endpoint name"`
+	Tenant  string    `query:"tenant"`
+	Since   time.Time `query:"since" doc:"RFC 3339"`
+	Until   time.Time `query:"until" doc:"RFC 3339"`
+	Query   string    `query:"q" maxLength:"200" doc:"part of an id or an error"`
+	Cursor  string    `query:"cursor" maxLength:"500" doc:"next of the page before"`
+	Limit   int       `query:"limit" minimum:"1" maximum:"500" default:"50"`
+}
+
+// EventView is one webhook event as we show it.
+type EventView struct {
+	ID          string              `json:"id"`
+	Service     string              `json:"service"`
+	Tenant      string              `json:"tenant,omitempty"`
+	ExternalID  string              `json:"external_id" doc:"the provider's id"`
+	Type        string              `json:"type"`
+	Subject     string              `json:"subject,omitempty"`
+	Status      string              `json:"status"`
+	Attempts    int                 `json:"attempts"`
+	Error       string              `json:"error,omitempty"`
+	OccurredAt  *time.Time          `json:"occurred_at,omitempty"`
+	ReceivedAt  time.Time           `json:"received_at"`
+	ProcessedAt *time.Time          `json:"processed_at,omitempty"`
+	DueAt       *time.Time          `json:"due_at,omitempty"`
+	Headers     map[string][]string `json:"headers,omitempty" doc:"as received, less credentials and signatures"`
+	Payload     string              `json:"payload,omitempty" doc:"the exact bytes, as text"`
+	PayloadB64  []byte              `json:"payload_base64,omitempty" doc:"the exact bytes, where they are no text"`
+	Deliveries  []DeliveryView      `json:"deliveries,omitempty"`
+}
+
+// DeliveryView is one attempt to hand an event over.
+type DeliveryView struct {
+	ID          string    `json:"id"`
+	Destination string    `json:"destination"`
+	Attempt     int       `json:"attempt"`
+	State       string    `json:"state"`
+	Status      int       `json:"status,omitempty" doc:"the destination's HTTP status"`
+	Error       string    `json:"error,omitempty"`
+	StartedAt   time.Time `json:"started_at"`
+	TookMS      float64   `json:"took_ms"`
+}
+
+// CallView is one outbound call as we show it.
+type CallView struct {
+	ID             string        `json:"id"`
+	Service        string        `json:"service"`
+	Tenant         string        `json:"tenant,omitempty"`
+	Endpoint       string        `json:"endpoint,omitempty"`
+	Entry          string        `json:"entry"`
+	Method         string        `json:"method"`
+	Path           string        `json:"path"`
+	Effect         string        `json:"effect"`
+	IdempotencyKey string        `json:"idempotency_key,omitempty"`
+	State          string        `json:"state"`
+	Status         int           `json:"status,omitempty" doc:"the last HTTP status"`
+	Class          string        `json:"class,omitempty"`
+	Error          string        `json:"error,omitempty"`
+	RetryOf        string        `json:"retry_of,omitempty"`
+	CreatedAt      time.Time     `json:"created_at"`
+	FinishedAt     *time.Time    `json:"finished_at,omitempty"`
+	AttemptCount   int           `json:"attempt_count"`
+	Attempts       []AttemptView `json:"attempts,omitempty"`
+	RequestBody    string        `json:"request_body,omitempty" doc:"kept while the call may be made again; never holds the credential"`
+}
+
+// AttemptView is one request of a call.
+type AttemptView struct {
+	Number       int       `json:"number"`
+	StartedAt    time.Time `json:"started_at"`
+	TookMS       float64   `json:"took_ms"`
+	WaitedMS     float64   `json:"waited_ms" doc:"before it: limit queue and backoff"`
+	Status       int       `json:"status,omitempty"`
+	Class        string    `json:"class"`
+	RequestID    string    `json:"provider_request_id,omitempty"`
+	Error        string    `json:"error,omitempty"`
+	RetryAfterMS float64   `json:"retry_after_ms,omitempty"`
+	Sent         bool      `json:"sent"`
+}
+
+type logsOutput struct {
+	Body struct {
+		Kind   string      `json:"kind"`
+		Events []EventView `json:"events,omitempty"`
+		Calls  []CallView  `json:"calls,omitempty"`
+		Next   string      `json:"next,omitempty" doc:"cursor of the next page; absent on the last"`
+	}
+}
+
+func (s *server) logs(ctx context.Context, in *logsInput) (*logsOutput, error) {
+	if _, ok := s.services[in.Service]; !ok {
+		return nil, unknownService(in.Service)
+	}
+	f := integration.Filter{
+		Service: in.Service, Tenant: in.Tenant, Status: in.Status, Type: in.Type, Query: in.Query,
+		Since: in.Since, Until: in.Until, Cursor: in.Cursor, Limit: in.Limit,
+	}
+	out := &logsOutput{}
+	out.Body.Kind = in.Kind
+	if in.Kind == "call" {
+		calls, next, err := s.Records.Calls(ctx, f)
+		if err != nil {
+			return nil, s.failed(err, "list")
+		}
+		out.Body.Next = next
+		out.Body.Calls = make([]CallView, 0, len(calls))
+		for i := range calls {
+			out.Body.Calls = append(out.Body.Calls, callView(&calls[i]))
+		}
+		return out, nil
+	}
+	events, next, err := s.Records.Events(ctx, f)
+	if err != nil {
+		return nil, s.failed(err, "list")
+	}
+	out.Body.Next = next
+	out.Body.Events = make([]EventView, 0, len(events))
+	for i := range events {
+		out.Body.Events = append(out.Body.Events, eventView(&events[i], nil))
+	}
+	return out, nil
+}
+
+type idInput struct {
+	ID string `path:"id" maxLength:"64"`
+}
+
+type eventOutput struct{ Body EventView }
+
+func (s *server) event(ctx context.Context, in *idInput) (*eventOutput, error) {
+	e, deliveries, err := s.Records.Event(ctx, in.ID)
+	if err != nil {
+		return nil, s.failed(err, "event")
+	}
+	if err := s.Keys.Audit(ctx, s.entry(ctx, "event.read", in.ID, "payload included")); err != nil {
+		return nil, s.failed(err, "event")
+	}
+	view := eventView(&e, deliveries)
+	view.Headers = e.Header
+	if utf8.Valid(e.Payload) {
+		view.Payload = string(e.Payload)
+	} else {
+		view.PayloadB64 = e.Payload
+	}
+	return &eventOutput{Body: view}, nil
+}
+
+type callOutput struct{ Body CallView }
+
+func (s *server) call(ctx context.Context, in *idInput) (*callOutput, error) {
+	c, err := s.Records.Call(ctx, in.ID)
+	if err != nil {
+		return nil, s.failed(err, "call")
+	}
+	if len(c.Body) > 0 {
+		if err := s.Keys.Audit(ctx, s.entry(ctx, "call.read", in.ID, "request body included")); err != nil {
+			return nil, s.failed(err, "call")
+		}
+	}
+	view := callView(&c)
+	view.RequestBody = string(c.Body)
+	return &callOutput{Body: view}, nil
+}
+
+type retryInput struct {
+	Service string `path:"service" example:"stripe"`
+	ID      string `path:"id" maxLength:"64" doc:"of an event or a kept call"`
+}
+
+type retryOutput struct {
+	Status int
+	Body   struct {
+		Kind   string `json:"kind" enum:"event,call"`
+		ID     string `json:"id" doc:"of the event, or of the new call"`
+		Status string `json:"status" doc:"where it stands now"`
+	}
+}
+
+func (s *server) retry(ctx context.Context, in *retryInput) (*retryOutput, error) {
+	one, ok := s.services[in.Service]
+	if !ok {
+		return nil, unknownService(in.Service)
+	}
+	out := &retryOutput{}
+	e, _, err := s.Records.Event(ctx, in.ID)
+	if errors.Is(err, integration.ErrNotFound) {
+		return s.retryCall(ctx, one, in)
+	}
+	if err != nil {
+		return nil, s.failed(err, "event")
+	}
+	if e.Service != in.Service {
+		return nil, wrongService(in.Service, e.Service)
+	}
+	now := s.Now()
+	if err := s.Records.RetryEvent(ctx, in.ID, now, s.entry(ctx, "event.retry", in.ID, "was "+string(e.Status))); err != nil {
+		return nil, s.failed(err, "event")
+	}
+	s.Wake()
+	out.Status = http.StatusAccepted
+	out.Body.Kind, out.Body.ID, out.Body.Status = "event", in.ID, string(integration.EventReceived)
+	return out, nil
+}
+
+// retryCall makes a kept call again. One that succeeded now, or was refused for
+// good, is settled with that: nobody is to make it a third time.
+func (s *server) retryCall(ctx context.Context, one *Integration, in *retryInput) (*retryOutput, error) {
+	if _, busy := s.retrying.LoadOrStore(in.ID, true); busy {
+		return nil, &problem.Problem{Status: http.StatusConflict, Code: "wrong_state", Detail: "the call is being made again already", Hint: "look at the call again in a moment"}
+	}
+	defer s.retrying.Delete(in.ID)
+	kept, err := s.Records.Call(ctx, in.ID)
+	if err != nil {
+		return nil, s.failed(err, "event or call")
+	}
+	if kept.Service != in.Service {
+		return nil, wrongService(in.Service, kept.Service)
+	}
+	if !kept.State.Kept() {
+		return nil, &problem.Problem{
+			Status: http.StatusConflict, Code: "not_kept", Detail: "the call is " + string(kept.State) + "; only failed and unknown calls are kept to be made again",
+		}
+	}
+	if err := s.Keys.Audit(ctx, s.entry(ctx, "call.retry", in.ID, "was "+string(kept.State))); err != nil {
+		return nil, s.failed(err, "call")
+	}
+	again, err := one.Calls.Retry(ctx, &kept)
+	if again == nil {
+		var f *integration.Failure
+		if errors.As(err, &f) {
+			return nil, huma.ErrorWithHeaders(failureProblem(f), callHeader(f))
+		}
+		return nil, s.failed(err, "call")
+	}
+	if again.State == integration.CallSucceeded || again.State == integration.CallRejected {
+		after := context.WithoutCancel(ctx)
+		if err := s.Records.SettleCall(after, in.ID, again.State, s.entry(ctx, "call.settle", in.ID, "made again as "+again.ID)); err != nil {
+			s.Log.Error("api.settle", "call", in.ID, "made_again", again.ID, "error", err)
+		}
+	}
+	out := &retryOutput{Status: http.StatusOK}
+	out.Body.Kind, out.Body.ID, out.Body.Status = "call", again.ID, string(again.State)
+	return out, nil
+}
+
+func wrongService(asked, has string) *problem.Problem {
+	return &problem.Problem{Status: http.StatusNotFound, Code: "not_found", Detail: fmt.Sprintf("it belongs to %s, not to %s", has, asked)}
+}
+
+func (s *server) entry(ctx context.Context, action, target, detail string) integration.AuditEntry {
+	return integration.AuditEntry{ID: newID(), At: s.Now().UTC(), Actor: actor(ctx), Action: action, Target: target, Detail: detail}
+}
+
+func eventView(e *integration.Event, deliveries []integration.Delivery) EventView {
+	v := EventView{
+		ID: e.ID, Service: e.Service, Tenant: e.Tenant, ExternalID: e.ExternalID, Type: e.Type, Subject: e.Subject,
+		Status: string(e.Status), Attempts: e.Attempts, Error: e.Error,
+		OccurredAt: known(e.OccurredAt), ReceivedAt: e.ReceivedAt, ProcessedAt: known(e.ProcessedAt),
+	}
+	if !e.Status.Final() {
+		v.DueAt = known(e.DueAt)
+	}
+	for _, d := range deliveries {
+		v.Deliveries = append(v.Deliveries, DeliveryView{
+			ID: d.ID, Destination: d.Destination, Attempt: d.Attempt, State: string(d.State), Status: d.Status,
+			Error: d.Error, StartedAt: d.StartedAt, TookMS: milliseconds(d.Took),
+		})
+	}
+	return v
+}
+
+func callView(c *integration.Call) CallView {
+	v := CallView{
+		ID: c.ID, Service: c.Service, Tenant: c.Tenant, Endpoint: c.Endpoint, Entry: string(c.Entry), Method: c.Method, Path: c.Path,
+		Effect: c.Effect, IdempotencyKey: c.IdempotencyKey, State: string(c.State), Status: c.Status, RetryOf: c.RetryOf,
+		CreatedAt: c.CreatedAt, FinishedAt: known(c.FinishedAt), AttemptCount: len(c.Attempts),
+	}
+	if c.Failure != nil {
+		v.Class, v.Error = string(c.Failure.Class), c.Failure.Error()
+	}
+	for _, a := range c.Attempts {
+		v.Attempts = append(v.Attempts, AttemptView{
+			Number: a.Number, StartedAt: a.StartedAt, TookMS: milliseconds(a.Took), WaitedMS: milliseconds(a.Waited), Status: a.Status,
+			Class: string(a.Class), RequestID: a.RequestID, Error: a.Error, RetryAfterMS: milliseconds(a.RetryAfter), Sent: a.Sent,
+		})
+	}
+	return v
+}
+
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

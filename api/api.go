@@ -1,0 +1,149 @@
+// Package api is our own HTTP API: status and logs, named endpoints, the
+// proxy, retries by hand, health. Its OpenAPI document is made from the
+// handlers' types and served at /openapi.json (R9.6).
+//
+// Errors are problem documents (RFC 9457) with a stable code. Callers hold
+// keys with a scope: app may call providers and read status, admin may also
+// read payloads and retry (R9.5).
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/sallyport/sallyport/call"
+	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/plan"
+	"github.com/sallyport/sallyport/receive"
+)
+
+// Records are the events and calls that were kept.
+type Records interface {
+	Events(ctx context.Context, f integration.Filter) (events []integration.Event, next string, err error)
+	Event(ctx context.Context, id string) (integration.Event, []integration.Delivery, error)
+	EventCounts(ctx context.Context, service string) (integration.Counts, error)
+	RetryEvent(ctx context.Context, id string, now time.Time, audit integration.AuditEntry) error
+	Calls(ctx context.Context, f integration.Filter) (calls []integration.Call, next string, err error)
+	Call(ctx context.Context, id string) (integration.Call, error)
+	CallCounts(ctx context.Context, service string) (integration.Counts, error)
+	// SettleCall ends a kept call that was made again with success, or refused
+	// for good: nobody is to make it a third time.
+	SettleCall(ctx context.Context, id string, state integration.CallState, audit integration.AuditEntry) error
+	Ping(ctx context.Context) error
+}
+
+// Keys are the API keys and the log of what was done with them.
+type Keys interface {
+	KeyByHash(ctx context.Context, hash string) (integration.APIKey, error)
+	Audit(ctx context.Context, entry integration.AuditEntry) error
+}
+
+// Calls makes outbound calls of one service; call.Service is one.
+type Calls interface {
+	Endpoint(ctx context.Context, name string, r call.Request) (*call.Response, error)
+	Transport(tenant string, entry integration.Entry) http.RoundTripper
+	Retry(ctx context.Context, kept *integration.Call) (*integration.Call, error)
+}
+
+// Integration is one service as the API shows it.
+type Integration struct {
+	Plan        *plan.Plan
+	Environment string
+	Calls       Calls
+	// Credential is the fingerprint of the API key in use; never the key.
+	Credential func() string
+}
+
+// Config is what the API stands on. Every field must be set.
+type Config struct {
+	Integrations []Integration
+	Records      Records
+	Keys         Keys
+	Receiver     *receive.Receiver // mounted at /api/webhooks/
+	Wake         func()            // called when an event became due
+	Log          *slog.Logger
+	Now          func() time.Time
+	Version      string
+	BodyLimit    int64 // bytes of a request body
+}
+
+// server holds what the handlers share.
+type server struct {
+	Config
+	services map[string]*Integration
+	retrying sync.Map // ids of kept calls that are being made again
+}
+
+// New returns the handler of everything we serve.
+func New(c Config) http.Handler {
+	s := &server{Config: c, services: make(map[string]*Integration, len(c.Integrations))}
+	for i := range c.Integrations {
+		s.services[c.Integrations[i].Plan.Service] = &c.Integrations[i]
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", s.notFound(mux))
+	hc := huma.DefaultConfig("Sallyport", c.Version)
+	hc.Info.Description = "Calls to third-party services and their webhooks, as the plans say."
+	hc.DocsPath, hc.SchemasPath, hc.CreateHooks = "", "", nil
+	hc.RejectUnknownQueryParameters = true
+	hc.Transformers = append(hc.Transformers, completeProblem)
+	hc.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"key": {Type: "http", Scheme: "bearer", Description: "an API key, sp_…; made with: sallyport keys new"},
+	}
+	useProblems()
+	routes := humago.New(mux, hc)
+	routes.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) {
+		ctx.SetHeader("Cache-Control", "no-store")
+		ctx.SetHeader("X-Content-Type-Options", "nosniff")
+		next(ctx)
+	})
+	s.integrationRoutes(routes)
+	s.adminRoutes(routes)
+	s.healthRoutes(routes)
+	describePlainRoutes(routes.OpenAPI())
+	mux.Handle(receive.Prefix, c.Receiver)
+	mux.Handle("/api/v1/integrations/{service}/proxy/{path...}", s.requireKey(integration.ScopeApp, http.HandlerFunc(s.proxy)))
+	return s.identify(s.recovered(mux))
+}
+
+// describePlainRoutes tells the document about the routes that are no
+// operations of huma's: the body is the provider's, both ways.
+func describePlainRoutes(document *huma.OpenAPI) {
+	answers := map[string]*huma.Response{
+		"default": {Description: "The provider's answer as it came, with Sallyport-Call and Sallyport-Attempts; or a problem of ours, with Sallyport-Reason."},
+	}
+	name := func(name, example string) *huma.Param {
+		return &huma.Param{Name: name, In: "path", Required: true, Example: example, Schema: &huma.Schema{Type: huma.TypeString}}
+	}
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		document.AddOperation(&huma.Operation{
+			OperationID: "proxy-" + strings.ToLower(method), Method: method, Path: "/api/v1/integrations/{service}/proxy/{path}",
+			Summary:     "Call any path of the provider, its answer as it came",
+			Description: "The provider's own SDK can be pointed at it: the path and the query are the provider's, slashes included; the credential is ours to add.",
+			Tags:        []string{"calls"}, Security: secured, Responses: answers,
+			Parameters: []*huma.Param{
+				name("service", "stripe"), name("path", "v1/customers"),
+				{Name: TenantHeader, In: "header", Description: "your customer, on whose behalf", Schema: &huma.Schema{Type: huma.TypeString}},
+			},
+		})
+	}
+	document.AddOperation(&huma.Operation{
+		OperationID: "receive-webhook", Method: http.MethodPost, Path: receive.Prefix + "{service}", Summary: "Take a webhook of the provider",
+		Description: "The signature is checked on the raw bytes. 200 is answered when the event is durable, also for a repeat; 503 asks for it again.",
+		Tags:        []string{"webhooks"}, Parameters: []*huma.Param{name("service", "stripe")},
+		Responses: map[string]*huma.Response{
+			"200": {Description: "It is kept."}, "400": {Description: "It is no event."}, "401": {Description: "The signature was not accepted."},
+			"413": {Description: "It is too large."}, "503": {Description: "It could not be kept; send it again."},
+		},
+	})
+}
+
+// secured is the security requirement of operations that need a key.
+var secured = []map[string][]string{{"key": {}}}

@@ -1,0 +1,249 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sallyport/sallyport/call"
+	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/problem"
+	"github.com/sallyport/sallyport/receive"
+)
+
+func (s *server) integrationRoutes(routes huma.API) {
+	huma.Register(routes, huma.Operation{
+		OperationID: "list-integrations", Method: http.MethodGet, Path: "/api/v1/integrations",
+		Summary: "List the services that are served", Tags: []string{"integrations"}, Security: secured, Middlewares: s.withKey(integration.ScopeApp),
+	}, s.listIntegrations)
+	huma.Register(routes, huma.Operation{
+		OperationID: "integration-status", Method: http.MethodGet, Path: "/api/v1/integrations/{service}/status",
+		Summary: "Say how a service is doing", Tags: []string{"integrations"}, Security: secured, Middlewares: s.withKey(integration.ScopeApp),
+	}, s.status)
+	huma.Register(routes, huma.Operation{
+		OperationID: "call-endpoint", Method: http.MethodPost, Path: "/api/v1/integrations/{service}/endpoints/{endpoint}",
+		Summary: "Call an endpoint of the plan, fields mapped both ways", Tags: []string{"calls"}, Security: secured, Middlewares: s.withKey(integration.ScopeApp),
+		MaxBodyBytes: s.BodyLimit,
+		Responses: map[string]*huma.Response{"200": {
+			Description: "The provider's answer in your own fields, under the provider's own 2xx status; unmapped where the plan names no mapping.",
+			Content:     map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{}}},
+		}},
+	}, s.callEndpoint)
+}
+
+// Summary is one service in the list.
+type Summary struct {
+	Service     string   `json:"service" doc:"the slug in our URLs" example:"stripe"`
+	Provider    string   `json:"provider" example:"Stripe"`
+	Environment string   `json:"environment" example:"development"`
+	Need        string   `json:"need" doc:"the requirement, in a sentence"`
+	Endpoints   []string `json:"endpoints" doc:"names for POST …/endpoints/{endpoint}"`
+	Events      []string `json:"events" doc:"webhook event types the plan uses"`
+	Webhooks    string   `json:"webhooks" doc:"path of the provider's door" example:"/api/webhooks/stripe"`
+}
+
+type listOutput struct {
+	Body struct {
+		Integrations []Summary `json:"integrations"`
+	}
+}
+
+func (s *server) listIntegrations(context.Context, *struct{}) (*listOutput, error) {
+	out := &listOutput{}
+	out.Body.Integrations = []Summary{}
+	for i := range s.Integrations {
+		out.Body.Integrations = append(out.Body.Integrations, summaryOf(&s.Integrations[i]))
+	}
+	slices.SortFunc(out.Body.Integrations, func(a, b Summary) int { return strings.Compare(a.Service, b.Service) })
+	return out, nil
+}
+
+func summaryOf(i *Integration) Summary {
+	sum := Summary{
+		Service: i.Plan.Service, Environment: i.Environment, Need: i.Plan.Need,
+		Endpoints: []string{}, Events: []string{}, Webhooks: "/api/webhooks/" + i.Plan.Service,
+	}
+	if i.Plan.Provider != nil {
+		sum.Provider = i.Plan.Provider.Name
+	}
+	for name := range i.Plan.Endpoints {
+		sum.Endpoints = append(sum.Endpoints, name)
+	}
+	if i.Plan.Webhooks != nil {
+		for name := range i.Plan.Webhooks.Events {
+			sum.Events = append(sum.Events, name)
+		}
+	}
+	slices.Sort(sum.Endpoints)
+	slices.Sort(sum.Events)
+	return sum
+}
+
+// Status is how one service is doing.
+type Status struct {
+	Summary
+	Version    string         `json:"version,omitempty" doc:"pinned API version"`
+	Credential string         `json:"credential" doc:"fingerprint of the key in use; never the key"`
+	Calls      map[string]int `json:"calls" doc:"how many calls stand in each state"`
+	Events     EventStatus    `json:"webhook_events"`
+	Door       receive.Stats  `json:"door" doc:"what the webhook door did since the start"`
+}
+
+// EventStatus is how many events stand where.
+type EventStatus struct {
+	ByStatus  map[string]int `json:"by_status"`
+	OldestDue *time.Time     `json:"oldest_due,omitempty" doc:"since when the oldest waiting event is due"`
+}
+
+// counted is m, or an empty map where there is none: JSON has {} then, not null.
+func counted(m map[string]int) map[string]int {
+	if m == nil {
+		return map[string]int{}
+	}
+	return m
+}
+
+type statusInput struct {
+	Service string `path:"service" example:"stripe"`
+}
+
+type statusOutput struct {
+	Body Status
+}
+
+func (s *server) status(ctx context.Context, in *statusInput) (*statusOutput, error) {
+	one, ok := s.services[in.Service]
+	if !ok {
+		return nil, unknownService(in.Service)
+	}
+	events, err := s.Records.EventCounts(ctx, in.Service)
+	if err != nil {
+		return nil, s.failed(err, "service")
+	}
+	calls, err := s.Records.CallCounts(ctx, in.Service)
+	if err != nil {
+		return nil, s.failed(err, "service")
+	}
+	out := &statusOutput{Body: Status{
+		Summary: summaryOf(one), Credential: one.Credential(), Calls: counted(calls.ByState),
+		Events: EventStatus{ByStatus: counted(events.ByState)}, Door: s.Receiver.Stats(in.Service),
+	}}
+	if one.Plan.Provider != nil {
+		out.Body.Version = one.Plan.Provider.API.Version
+	}
+	if !events.OldestDue.IsZero() {
+		out.Body.Events.OldestDue = &events.OldestDue
+	}
+	return out, nil
+}
+
+type endpointInput struct {
+	Service        string `path:"service" example:"stripe"`
+	Endpoint       string `path:"endpoint" example:"create_customer"`
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"repeating the request with the same key has the effect once, where the provider supports it"`
+	Body           struct {
+		Tenant string              `json:"tenant,omitempty" maxLength:"200" doc:"your customer, on whose behalf" example:"acme"`
+		Path   map[string]string   `json:"path,omitempty" doc:"values of the path variables"`
+		Query  map[string][]string `json:"query,omitempty" doc:"query parameters"`
+		Body   json.RawMessage     `json:"body,omitempty" doc:"the request in your own fields; mapped where the plan says so"`
+	}
+}
+
+type endpointOutput struct {
+	Status   int
+	CallID   string `header:"Sallyport-Call"`
+	Attempts string `header:"Sallyport-Attempts"`
+	Type     string `header:"Content-Type"`
+	Body     []byte
+}
+
+func (s *server) callEndpoint(ctx context.Context, in *endpointInput) (*endpointOutput, error) {
+	one, ok := s.services[in.Service]
+	if !ok {
+		return nil, unknownService(in.Service)
+	}
+	answer, err := one.Calls.Endpoint(ctx, in.Endpoint, call.Request{
+		Tenant: in.Body.Tenant, Path: in.Body.Path, Query: url.Values(in.Body.Query), Body: in.Body.Body, IdempotencyKey: in.IdempotencyKey,
+	})
+	if err != nil {
+		var f *integration.Failure
+		if !errors.As(err, &f) {
+			f = &integration.Failure{Class: integration.ClassBroken, Code: "internal", Err: err}
+		}
+		if f.Code == "internal" {
+			s.Log.Error("api.endpoint", "service", in.Service, "endpoint", in.Endpoint, "error", err)
+		}
+		return nil, huma.ErrorWithHeaders(failureProblem(f), callHeader(f))
+	}
+	out := &endpointOutput{Status: answer.Status, CallID: answer.CallID, Attempts: strconv.Itoa(answer.Attempts), Body: answer.Body}
+	if len(answer.Body) > 0 {
+		out.Type = "application/json"
+	}
+	return out, nil
+}
+
+// callHeader carries the call's id, its attempts and whose decision the end
+// was, where there was a call.
+func callHeader(f *integration.Failure) http.Header {
+	h := http.Header{}
+	if f.CallID != "" {
+		h.Set(call.HeaderCall, f.CallID)
+		h.Set(call.HeaderAttempts, strconv.Itoa(f.Attempts))
+	}
+	if f.Reason != "" {
+		h.Set(call.HeaderReason, f.Reason)
+	}
+	return h
+}
+
+// failureProblem says over HTTP what went wrong with a call.
+func failureProblem(f *integration.Failure) *problem.Problem {
+	p := &problem.Problem{
+		Code: f.Code, Detail: f.Message, Hint: f.Hint, Pointer: f.Pointer, RetryAfter: f.RetryAfter,
+		Status: statusOf(f),
+	}
+	if p.Code == "" {
+		p.Code = "provider_" + string(f.Class)
+	}
+	if f.ProviderCode != "" || f.ProviderMessage != "" || f.ProviderRequestID != "" {
+		p.Provider = &problem.Provider{Code: f.ProviderCode, Message: f.ProviderMessage, RequestID: f.ProviderRequestID}
+	}
+	return p
+}
+
+// statusOf picks our status for a failure. What the provider refuses because of
+// the request keeps its meaning; what is about our own standing with the
+// provider, or the provider's, is a bad gateway to our caller.
+func statusOf(f *integration.Failure) int {
+	switch f.Code {
+	case call.CodeUnknownEndpoint:
+		return http.StatusNotFound
+	case call.CodeUnknownOutcome:
+		return http.StatusBadGateway
+	}
+	switch f.Class {
+	case integration.ClassInvalid, integration.ClassRejected:
+		return http.StatusUnprocessableEntity
+	case integration.ClassMissing:
+		return http.StatusNotFound
+	case integration.ClassConflict:
+		return http.StatusConflict
+	case integration.ClassLimited:
+		return http.StatusTooManyRequests
+	case integration.ClassTimeout:
+		return http.StatusGatewayTimeout
+	case integration.ClassUnavailable:
+		return http.StatusServiceUnavailable
+	case integration.ClassCanceled:
+		return 499 // the caller is gone; only the log sees it
+	}
+	return http.StatusBadGateway
+}

@@ -1,0 +1,321 @@
+package sallyport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/api"
+	"github.com/sallyport/sallyport/call"
+	"github.com/sallyport/sallyport/deliver"
+	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/lease"
+	"github.com/sallyport/sallyport/plan"
+	"github.com/sallyport/sallyport/receive"
+	"github.com/sallyport/sallyport/send"
+	"github.com/sallyport/sallyport/store/sqlite"
+	"github.com/sallyport/sallyport/vault"
+)
+
+// Event is one webhook event as a handler gets it.
+type Event = deliver.Event
+
+// App is a gateway inside a Go program: webhooks in, calls out. Make it with
+// New; its methods may be called from many goroutines.
+type App struct {
+	config    Config
+	services  map[string]*service
+	store     *sqlite.Store
+	deliverer *deliver.Deliverer
+	runner    *lease.Runner[integration.Event, integration.Outcome]
+	handler   http.Handler
+}
+
+// service is one plan with what runs it.
+type service struct {
+	plan    *plan.Plan
+	secrets *vault.Secrets
+	calls   *call.Service
+}
+
+// New loads the plans, resolves their secrets, opens the database and wires
+// everything. The error lists every problem of the plans and secrets, not the
+// first only. Close what it returns, or let Serve do it.
+func New(ctx context.Context, c Config) (*App, error) {
+	c = c.withDefaults()
+	plans, err := loadPlans(c.Plans)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{config: c, services: make(map[string]*service, len(plans))}
+	var problems []error
+	for _, p := range plans {
+		secrets, err := vault.Open(p, c.Environment, c.LookupEnv)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		a.services[p.Service] = &service{plan: p, secrets: secrets}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	path, ok := strings.CutPrefix(c.Database, "sqlite:")
+	if !ok {
+		return nil, fmt.Errorf("database %q: want sqlite:PATH; this version keeps its data in SQLite", c.Database)
+	}
+	if a.store, err = sqlite.Open(ctx, path, sqlite.Options{Queue: c.Queue, Now: c.Now}); err != nil {
+		return nil, err
+	}
+	if err := a.wire(); err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
+	a.warnUnenforced()
+	return a, nil
+}
+
+// wire puts the two journeys together.
+func (a *App) wire() error {
+	var outgoing []api.Integration
+	for _, name := range a.Services() {
+		s := a.services[name]
+		var err error
+		if s.calls, err = a.calls(s); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		outgoing = append(outgoing, api.Integration{
+			Plan: s.plan, Environment: a.config.Environment, Calls: s.calls,
+			Credential: func() string { return s.secrets.First(vault.APIKey).Fingerprint() },
+		})
+	}
+	receiver, err := receive.New(a.receiving())
+	if err != nil {
+		return err
+	}
+	if a.deliverer, err = deliver.New(a.delivering()); err != nil {
+		return err
+	}
+	a.runner, err = lease.New(lease.Config[integration.Event, integration.Outcome]{
+		Queue:    a.store.EventQueue(),
+		Handle:   a.deliverer.Deliver,
+		Panicked: func(_ integration.Event, cause any) integration.Outcome { return a.deliverer.Panicked(cause) },
+		Released: integration.Outcome{Status: integration.EventReceived, Released: true},
+		Workers:  a.config.Workers, Grace: a.config.Grace, Now: a.config.Now, Log: a.config.Log,
+	})
+	if err != nil {
+		return err
+	}
+	a.handler = api.New(api.Config{
+		Integrations: outgoing, Records: a.store, Keys: a.store, Receiver: receiver, Wake: a.runner.Wake,
+		Log: a.config.Log, Now: a.config.Now, Version: Version(), BodyLimit: a.config.BodyLimit,
+	})
+	return nil
+}
+
+// calls is the outbound journey of one service.
+func (a *App) calls(s *service) (*call.Service, error) {
+	base, hosts, err := outboundHosts(s.plan, a.config.Environment)
+	if err != nil {
+		return nil, err
+	}
+	sender, err := send.New(send.Config{Hosts: hosts, AllowPrivate: privateHost(base)})
+	if err != nil {
+		return nil, err
+	}
+	return call.New(call.Config{
+		Plan: s.plan, Environment: a.config.Environment, Transport: sender, Journal: a.store,
+		Secret: func() integration.Secret { return s.secrets.First(vault.APIKey) },
+		Log:    a.config.Log, Now: a.config.Now, Dice: a.config.Dice,
+	})
+}
+
+func (a *App) receiving() receive.Config {
+	c := receive.Config{
+		Inbox: a.store, PublicURL: a.config.PublicURL, BodyLimit: a.config.BodyLimit, Log: a.config.Log, Now: a.config.Now,
+		Received: func(*integration.Event) { a.runner.Wake() },
+	}
+	for _, name := range a.Services() {
+		s := a.services[name]
+		if s.plan.Webhooks == nil {
+			continue
+		}
+		c.Services = append(c.Services, receive.Service{
+			Plan: s.plan, Secrets: func() []integration.Secret { return s.secrets.All(vault.WebhookSecret) },
+		})
+	}
+	return c
+}
+
+func (a *App) delivering() deliver.Config {
+	c := deliver.Config{Redelivery: a.config.Redelivery, Log: a.config.Log, Now: a.config.Now, Dice: a.config.Dice}
+	for _, name := range a.Services() {
+		s := a.services[name]
+		c.Services = append(c.Services, deliver.Service{Plan: s.plan, Secret: s.secrets.Destination})
+	}
+	return c
+}
+
+// warnUnenforced says which rows of the plans this version does not act upon,
+// so that nobody relies on them.
+func (a *App) warnUnenforced() {
+	for _, name := range a.Services() {
+		for _, row := range a.services[name].plan.Unenforced() {
+			a.config.Log.Warn("plan.not_enforced", "service", name, "row", row.ID, "statement", row.Statement)
+		}
+	}
+}
+
+// Services returns the slugs of the loaded plans, sorted.
+func (a *App) Services() []string { return slices.Sorted(maps.Keys(a.services)) }
+
+// Client returns an HTTP client for one service on behalf of one tenant: with
+// the credential, the limits, the retries and the classification of the plan.
+// Requests may name the provider's own host, as its SDK does, or any other: the
+// environment's base URL takes its place. The provider's SDK should not retry
+// by itself; this client does.
+//
+// When the provider's last answer is an error, it is returned as it came, with
+// Sallyport-Call and Sallyport-Attempts in its header. Where there was no
+// answer the error is an *integration.Failure.
+func (a *App) Client(service, tenant string) (*http.Client, error) {
+	s, ok := a.services[service]
+	if !ok {
+		return nil, a.unknown(service)
+	}
+	return &http.Client{
+		Transport:     s.calls.Transport(tenant, integration.EntryClient),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, nil
+}
+
+// On has handler called for every event of one type of one service, instead of
+// a destination. An error, or a panic, is a failed attempt and the event is
+// tried again. An event may be handed over more than once; its ID stays the
+// same. Call On before Run.
+func (a *App) On(service, eventType string, handler func(context.Context, Event) error) error {
+	s, ok := a.services[service]
+	if !ok {
+		return a.unknown(service)
+	}
+	if s.plan.Webhooks == nil {
+		return fmt.Errorf("sallyport: the plan of %s has no webhooks", service)
+	}
+	if _, ok := s.plan.Webhooks.Events[eventType]; !ok {
+		return fmt.Errorf("sallyport: the plan of %s does not use the event %q; it uses %s",
+			service, eventType, strings.Join(slices.Sorted(maps.Keys(s.plan.Webhooks.Events)), ", "))
+	}
+	return a.deliverer.On(service, eventType, handler)
+}
+
+func (a *App) unknown(service string) error {
+	return fmt.Errorf("sallyport: there is no plan for %q; there is %s", service, strings.Join(a.Services(), ", "))
+}
+
+// Handler serves the webhook doors and the HTTP API.
+func (a *App) Handler() http.Handler { return a.handler }
+
+// Run works on what is due until ctx ends; it returns when everything it
+// started has returned. It fails at once when an event of a plan has neither a
+// destination nor a handler.
+func (a *App) Run(ctx context.Context) error {
+	if err := a.deliverer.Ready(); err != nil {
+		return err
+	}
+	a.runner.Run(ctx)
+	return nil
+}
+
+// The limits of our server towards strangers. A webhook's headers come at once
+// or not at all; an answer may take as long as the provider behind the proxy.
+const (
+	headerTimeout = 10 * time.Second
+	bodyTimeout   = 60 * time.Second
+	idleTimeout   = 2 * time.Minute
+)
+
+// Serve serves Handler on l and runs Run until ctx ends; then it stops taking
+// requests, lets what is in hand finish, and closes the App.
+func (a *App) Serve(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler: a.handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.config.Log.Handler(), slog.LevelDebug),
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	working := make(chan error, 1)
+	go func() {
+		err := a.Run(ctx)
+		stop() // without workers there is no point in serving
+		working <- err
+	}()
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+
+	var problems []error
+	select {
+	case <-ctx.Done():
+	case err := <-served:
+		problems = append(problems, err)
+		stop()
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Grace)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		problems = append(problems, fmt.Errorf("stopping: requests were still in hand after %s: %w", a.config.Grace, err), server.Close())
+	}
+	problems = append(problems, <-working, a.Close())
+	return errors.Join(problems...)
+}
+
+// ReloadSecrets resolves every reference again. A plan whose secrets can't be
+// resolved keeps those it had; the error names it.
+func (a *App) ReloadSecrets() error {
+	var problems []error
+	for _, name := range a.Services() {
+		problems = append(problems, a.services[name].secrets.Reload())
+	}
+	return errors.Join(problems...)
+}
+
+// Close closes the database and idle connections. Serve does it by itself.
+func (a *App) Close() error {
+	a.deliverer.Close()
+	if err := a.store.Close(); err != nil && !errors.Is(err, sqlite.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// outboundHosts are the base URL of a plan in an environment, and every host
+// its calls may go to.
+func outboundHosts(p *plan.Plan, environment string) (base *url.URL, hosts []string, err error) {
+	text := p.Environments[environment].BaseURL
+	if text == "" {
+		text = p.Provider.API.BaseURL
+	}
+	base, err = url.Parse(text)
+	if err != nil || base.Host == "" {
+		return nil, nil, fmt.Errorf("environments.%s.base_url: %q is no absolute URL", environment, text)
+	}
+	return base, append([]string{base.Host}, p.Provider.API.Hosts...), nil
+}
+
+// privateHost reports whether the plan itself points an environment at this
+// machine or a private network, as for the sandbox. Only then may calls go
+// there.
+func privateHost(base *url.URL) bool {
+	host := base.Hostname()
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && (ip.IsLoopback() || ip.IsPrivate())
+}

@@ -1,0 +1,134 @@
+// Package sallyport embeds the gateway in a Go program: it reads plan files,
+// receives and delivers the provider's webhooks, and makes calls as the plans
+// say. The sallyport binary is its first user.
+//
+//	app, err := sallyport.New(ctx, sallyport.Config{Plans: "integrations", Environment: "development"})
+//	err = app.On("stripe", "invoice.paid", func(ctx context.Context, e sallyport.Event) error { … })
+//	client, err := app.Client("stripe", "acme") // an *http.Client: credential, limits and retries inside
+//	err = app.Serve(ctx, listener)              // or mount app.Handler() and call app.Run(ctx)
+//
+// This package is the only place that wires the parts together.
+package sallyport
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/sallyport/sallyport/catalog"
+	"github.com/sallyport/sallyport/plan"
+)
+
+// Config is what an App needs. Only Plans or PlanFiles must be set.
+type Config struct {
+	// Plans is a folder; every *.yaml file in it is a plan.
+	Plans string
+	// Environment picks one environment of every plan. Empty means "development".
+	Environment string
+	// Database is where events and calls are kept, "sqlite:PATH". Empty means
+	// "sqlite:sallyport.db".
+	Database string
+	// PublicURL is how providers reach the App, without a trailing slash. It
+	// matters to providers that sign the address they call. Empty takes the
+	// address of each request.
+	PublicURL string
+	// BodyLimit is the largest body taken, in bytes. Zero means 1 MB.
+	BodyLimit int64
+	// Queue is how many webhooks may wait for a commit before the door answers
+	// 503. Zero means 4096.
+	Queue int
+	// Workers is how many deliveries are in hand at once. Zero means 32.
+	Workers int
+	// Grace is how long Run lets deliveries in hand finish when it stops. Zero
+	// means 10 seconds.
+	Grace time.Duration
+	// Redelivery replaces the schedule of waits between deliveries of an event
+	// to a destination that fails. Nil means the default schedule, from
+	// seconds to hours over about three days.
+	Redelivery []time.Duration
+	// Log takes one wide record an event, an attempt and a delivery. Nil means
+	// slog.Default().
+	Log *slog.Logger
+	// LookupEnv resolves env: references. Nil means os.LookupEnv.
+	LookupEnv func(name string) (string, bool)
+	// Now is the clock and Dice a number in [0, 1) for jitter. Nil means the
+	// real ones.
+	Now  func() time.Time
+	Dice func() float64
+}
+
+func (c Config) withDefaults() Config {
+	set := func(s *string, v string) {
+		if *s == "" {
+			*s = v
+		}
+	}
+	set(&c.Environment, "development")
+	set(&c.Database, "sqlite:sallyport.db")
+	if c.BodyLimit == 0 {
+		c.BodyLimit = 1_000_000
+	}
+	if c.Queue == 0 {
+		c.Queue = 4096
+	}
+	if c.Workers == 0 {
+		c.Workers = 32
+	}
+	if c.Grace == 0 {
+		c.Grace = 10 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.LookupEnv == nil {
+		c.LookupEnv = os.LookupEnv
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Dice == nil {
+		c.Dice = rand.Float64
+	}
+	return c
+}
+
+// loadPlans reads every plan of the folder. The error lists the problems of
+// all files, not of the first only.
+func loadPlans(folder string) ([]*plan.Plan, error) {
+	if folder == "" {
+		return nil, errors.New("no folder of plans was named")
+	}
+	if _, err := os.Stat(folder); err != nil {
+		return nil, fmt.Errorf("plans: %w; write one with: sallyport plan stripe --need \"…\"", err)
+	}
+	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("%s holds no plan (*.yaml); write one with: sallyport plan stripe --need \"…\" --out %s", folder, folder)
+	}
+	slices.Sort(files)
+	var plans []*plan.Plan
+	var problems []error
+	from := map[string]string{}
+	for _, file := range files {
+		p, err := plan.Load(file, catalog.Load)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		if other, ok := from[p.Service]; ok {
+			problems = append(problems, fmt.Errorf("%s: service %q stands in %s already", file, p.Service, other))
+			continue
+		}
+		from[p.Service] = file
+		plans = append(plans, p)
+	}
+	return plans, errors.Join(problems...)
+}

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -45,8 +46,9 @@ func (c *compiler) table(name, who string) *Mapping {
 
 	m := &Mapping{name: name}
 	parsed := make([]*row, 0, len(rows))
+	ids := rowIDs(name, rows)
 	for i := range rows {
-		if r := c.row(name, &rows[i]); r != nil {
+		if r := c.row(ids[i], &rows[i]); r != nil {
 			parsed = append(parsed, r)
 		}
 	}
@@ -54,6 +56,23 @@ func (c *compiler) table(name, who string) *Mapping {
 	m.out = c.program(name, parsed, outward)
 	c.done[name] = m
 	return m
+}
+
+// rowIDs are the ids that plan.Rows gives the rows of a table: by the provider's
+// path, and by the direction too where two rows share one.
+func rowIDs(table string, rows []plan.MappingRow) []string {
+	ids := make([]string, len(rows))
+	for i, r := range rows {
+		ids[i] = "mapping." + table + "." + r.External
+		if slices.ContainsFunc(rows[:i], sameField(r)) || slices.ContainsFunc(rows[i+1:], sameField(r)) {
+			ids[i] += "." + cmp.Or(r.Direction, "both")
+		}
+	}
+	return ids
+}
+
+func sameField(r plan.MappingRow) func(plan.MappingRow) bool {
+	return func(other plan.MappingRow) bool { return other.External == r.External }
 }
 
 func (c *compiler) suggest() string {
@@ -107,8 +126,8 @@ func (r *row) to(d direction) path {
 }
 
 // row understands one row, or says what is wrong and returns nil.
-func (c *compiler) row(table string, mr *plan.MappingRow) *row {
-	r := &row{MappingRow: mr, id: "mapping." + table + "." + mr.External}
+func (c *compiler) row(id string, mr *plan.MappingRow) *row {
+	r := &row{MappingRow: mr, id: id}
 	before := len(c.errs)
 	var err error
 	if r.external, err = parsePath(mr.External); err != nil {

@@ -273,6 +273,55 @@ func TestErrorNamesRowAndPlace(t *testing.T) {
 	}
 }
 
+// The ids in errors are those of plan.Rows, so that a failure leads to its row.
+func TestErrorIDsArePlanRows(t *testing.T) {
+	t.Parallel()
+	tables := map[string][]plan.MappingRow{"t": {
+		{External: "a", Internal: "b", As: "uuid", Direction: "in"}, {External: "a", Internal: "c", As: "uuid", Direction: "out"}, {External: "d.e", Internal: "f", As: "uuid"},
+	}}
+	known := map[string]bool{}
+	for _, r := range (&plan.Plan{Mappings: tables}).Rows() {
+		known[r.ID] = true
+	}
+	m, err := mapping.Compile(tables, "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e *mapping.Error
+	for _, in := range []string{`{"a":"x"}`, `{"d":{"e":"x"}}`} {
+		if _, err := m.In([]byte(in)); !errors.As(err, &e) || !known[e.Row] {
+			t.Errorf("%s: %v; want one of %v", in, err, known)
+		}
+	}
+	if _, err := m.Out([]byte(`{"c":"x"}`)); !errors.As(err, &e) || e.Row != "mapping.t.a.out" || !known[e.Row] {
+		t.Errorf("%v; want one of %v", err, known)
+	}
+}
+
+// The example plan's mappings compile and do what they say (R3.1, R3.2).
+func TestExamplePlan(t *testing.T) {
+	t.Parallel()
+	tables := map[string][]plan.MappingRow{"customer": {
+		{External: "id", Type: "string", Internal: "stripeCustomerId", As: "string", Direction: "in"},
+		{External: "email", Type: "string", Internal: "email", As: "string", Class: "pii"},
+		{External: "balance", Type: "integer", Internal: "balance", As: "decimal", Transform: "money(currency)"},
+		{External: "created", Type: "unix", Internal: "createdAt", As: "datetime", Direction: "in"},
+		{External: "metadata.tenant_id", Type: "string", Internal: "tenantId", As: "uuid", Missing: "null"},
+	}}
+	m, err := mapping.Compile(tables, "customer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := m.In([]byte(`{"id":"cus_1","email":"jo@example.com","balance":-1990,"currency":"usd","created":1760000000,"metadata":{"color":"red"}}`))
+	if want := `{"stripeCustomerId":"cus_1","email":"jo@example.com","balance":"-19.90","createdAt":"2025-10-09T08:53:20Z","tenantId":null}`; err != nil || string(got) != want {
+		t.Errorf("%s, %v", got, err)
+	}
+	got, err = m.Out([]byte(`{"stripeCustomerId":"cus_1","email":"jo@example.com","tenantId":"123e4567-e89b-12d3-a456-426614174000"}`))
+	if want := `{"email":"jo@example.com","metadata":{"tenant_id":"123e4567-e89b-12d3-a456-426614174000"}}`; err != nil || string(got) != want {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
 // R2.10, R5.7: what a row calls personal or secret stays out of errors.
 func TestErrorsHideClassifiedValues(t *testing.T) {
 	t.Parallel()

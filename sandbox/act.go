@@ -45,6 +45,9 @@ func ok(r *route, body any) *answer {
 	if r.answer == nil {
 		return &answer{status: r.status}
 	}
+	if written, is := body.(json.RawMessage); is {
+		return &answer{status: r.status, body: written}
+	}
 	return &answer{status: r.status, body: format(body)}
 }
 
@@ -93,7 +96,7 @@ func (s *Sandbox) readOne(c *call) (*answer, *problem) {
 	case x == nil:
 		return nil, noSuch(c.route, key)
 	case x.removed == nil:
-		return ok(c.route, x.body), nil
+		return &answer{status: c.route.status, body: x.json()}, nil
 	}
 	// Some providers still answer for what was removed, with what is left of it.
 	if eraser := s.routes.neighbour(http.MethodDelete, c.route.segments); eraser != nil && s.model.mentions(c.route.answer, s.model.component(eraser.answer)) {
@@ -188,14 +191,14 @@ func (s *Sandbox) create(c *call, fields map[string]any) (*answer, *problem) {
 	x := &object{key: text(body[s.model.identity(r.peek, r.answer)]), resource: r.resource, body: body}
 	s.objects.add(x)
 	s.changed(c, x, nil, []string{"created"})
-	return ok(r, body), nil
+	return ok(r, x.json()), nil
 }
 
 func (s *Sandbox) update(c *call, x *object, fields map[string]any) (*answer, *problem) {
 	before, _ := clone(x.body).(map[string]any)
 	s.merge(x.body, fields, c.route.peek.answer)
 	s.changed(c, x, before, []string{"updated"})
-	return ok(c.route, x.body), nil
+	return ok(c.route, x.json()), nil
 }
 
 func (s *Sandbox) perform(c *call, x *object, fields map[string]any) (*answer, *problem) {
@@ -216,7 +219,7 @@ func (s *Sandbox) perform(c *call, x *object, fields map[string]any) (*answer, *
 		words = append(words, status)
 	}
 	s.changed(c, x, before, append(words, "updated"))
-	return ok(c.route, x.body), nil
+	return ok(c.route, x.json()), nil
 }
 
 func (s *Sandbox) remove(c *call, x *object) (*answer, *problem) {

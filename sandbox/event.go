@@ -28,6 +28,7 @@ type happening struct {
 // it is new), and the words for what happened, best first. The sandbox's lock
 // is held.
 func (s *Sandbox) changed(c *call, x *object, before map[string]any, words []string) {
+	x.written = nil
 	typ := s.eventType(x.resource, words)
 	if typ == "" {
 		return

@@ -38,11 +38,14 @@ func (s *Sandbox) list(c *call, fields map[string]any) (*answer, *problem) {
 	if p != nil {
 		return nil, p
 	}
-	items := make([]any, len(page))
+	items := []byte{'['}
 	for i, x := range page {
-		items[i] = x.body
+		if i > 0 {
+			items = append(items, ',')
+		}
+		items = append(items, x.json()...)
 	}
-	a := ok(r, s.listBody(c, items, more, len(all)))
+	a := ok(r, s.listBody(c, append(items, ']'), more, len(all)))
 	if s.cfg.Plan.Provider.Pagination.Style == "link_header" && more {
 		a.set("Link", fmt.Sprintf(`<%s>; rel="next"`, nextPage(c, fields)))
 	}
@@ -129,7 +132,7 @@ func nextPage(c *call, fields map[string]any) string {
 }
 
 // listBody puts the page into the shape of the answer.
-func (s *Sandbox) listBody(c *call, items []any, more bool, total int) any {
+func (s *Sandbox) listBody(c *call, items json.RawMessage, more bool, total int) json.RawMessage {
 	if c.route.list == "" {
 		return items
 	}
@@ -137,9 +140,7 @@ func (s *Sandbox) listBody(c *call, items []any, more bool, total int) any {
 	for _, p := range s.model.properties(c.route.answer) {
 		resolved := s.model.schema(p.Schema)
 		switch {
-		case p.Name == c.route.list:
-			body[p.Name] = items
-		case resolved == nil:
+		case p.Name == c.route.list || resolved == nil:
 		case p.Name == "has_more" || p.Name == "more":
 			body[p.Name] = more
 		case p.Name == "url":
@@ -151,7 +152,14 @@ func (s *Sandbox) listBody(c *call, items []any, more bool, total int) any {
 			body[p.Name] = s.model.sample(p.Schema, s.now(), 1)
 		}
 	}
-	return body
+	// The page is JSON already, and much of it: it is put in as it is.
+	out := slices.Concat([]byte{'{'}, format(c.route.list), []byte{':'}, items)
+	if rest := format(body); len(body) > 0 {
+		out = append(append(out, ','), rest[1:]...)
+	} else {
+		out = append(out, '}')
+	}
+	return out
 }
 
 func required(s *openapi.Schema, name string) bool {

@@ -11,6 +11,15 @@ type object struct {
 	resource string
 	body     map[string]any
 	removed  map[string]any // what is left of it, once removed
+	written  []byte         // body as JSON; nil: not written since it changed
+}
+
+// json is the body as JSON. Who changes the body sets written to nil.
+func (x *object) json() json.RawMessage {
+	if x.written == nil {
+		x.written = format(x.body)
+	}
+	return x.written
 }
 
 // objects is what calls created. It belongs to the sandbox's lock.
@@ -65,7 +74,7 @@ func (o *objects) newest(resource string) *object {
 
 // list gives the objects of a kind that fit, newest first.
 func (o *objects) list(resource string, fits func(*object) bool) []*object {
-	var found []*object
+	found := make([]*object, 0, len(o.byResource[resource]))
 	for _, x := range slices.Backward(o.byResource[resource]) {
 		if x.removed == nil && fits(x) {
 			found = append(found, x)

@@ -349,6 +349,30 @@ func BenchmarkServe(b *testing.B) {
 	}
 }
 
+// BenchmarkList is a page of ten out of a thousand.
+func BenchmarkList(b *testing.B) {
+	doc, fixtures := stripeFiles()
+	s, err := sandbox.New(sandbox.Config{Plan: stripePlan(&testing.T{}), Document: doc, Fixtures: fixtures})
+	if err != nil {
+		b.Fatal(err)
+	}
+	serve := func(method string) {
+		req := httptest.NewRequest(method, "http://sandbox.test/v1/customers", nil)
+		req.Header.Set("Authorization", "Bearer sk_test_x")
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, req)
+		if w.Code != 200 {
+			b.Fatal(w.Body)
+		}
+	}
+	for range 1000 {
+		serve(http.MethodPost)
+	}
+	for b.Loop() {
+		serve(http.MethodGet)
+	}
+}
+
 // BenchmarkNew is what it takes to be ready once the document is read.
 func BenchmarkNew(b *testing.B) {
 	doc, fixtures := stripeFiles()

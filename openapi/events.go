@@ -19,8 +19,8 @@ var eventName = regexp.MustCompile(`^[a-z][a-z0-9]*([._-][a-z0-9]+)+$`)
 func (b *builder) events() []string {
 	names := map[string]bool{}
 	for _, section := range []string{"webhooks", "x-webhooks"} {
-		b.root.Get(section).ForEach(func(name, _ gjson.Result) bool {
-			names[name.String()] = true
+		b.root.Get(section).ForEach(func(name, hook gjson.Result) bool {
+			names[wireName(name.String(), hook)] = true
 			return true
 		})
 	}
@@ -49,6 +49,19 @@ func (b *builder) events() []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// wireName is what the provider calls an event when it sends it. GitHub's
+// document has one entry for each event and action, "issues-opened", whose
+// operationId is "issues/opened": there the event is what stands before the
+// slash, in snake case.
+func wireName(name string, hook gjson.Result) string {
+	id := hook.Get("post.operationId").String()
+	event, action, ok := strings.Cut(id, "/")
+	if !ok || event+"-"+action != name {
+		return name
+	}
+	return strings.ReplaceAll(event, "-", "_")
 }
 
 func calledLikeEvents(name string) bool {

@@ -189,6 +189,19 @@ paths:
 	}
 }
 
+func TestEventNames(t *testing.T) {
+	t.Parallel()
+	for doc, want := range map[string][]string{
+		`"x-webhooks":{"branch-rule-edited":{"post":{"operationId":"branch-rule/edited"}},"branch-rule-made":{"post":{"operationId":"branch-rule/made"}},"push":{"post":{"operationId":"push"}}}`: {"branch_rule", "push"},
+		`"webhooks":{"email.sent":{"post":{"operationId":"sent/it"}}}`: {"email.sent"},
+	} {
+		d, err := Read([]byte(`{"openapi":"3.1.0","paths":{},` + doc + `}`))
+		if err != nil || !slices.Equal(d.EventTypes, want) {
+			t.Errorf("got %v, %v, want %v", d.EventTypes, err, want)
+		}
+	}
+}
+
 // R1.4: what is wrong is listed, and does not stop the import.
 func TestDefects(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,247 @@
+package draft
+
+import (
+	"slices"
+	"strings"
+)
+
+// clause is one part of the need that asks for something.
+type clause struct {
+	text  string // as written
+	terms []term // in order
+	verbs []term // the verbs among them
+	deeds []verb // what each verb asks for
+	kinds []kind // what they ask for, the most wanted first
+	acts  map[string]bool
+	// occasion: the clause only says when something else is to be done.
+	occasion bool
+	// again: it speaks of what the clause before named ("its state").
+	again bool
+}
+
+// clauses cuts a need at punctuation and conjunctions where a new verb begins.
+// "Charge customers and clients, and keep the status in step" has two. What
+// stands behind "when" or "if" without a verb of its own only says on which
+// occasion.
+func clauses(need string) []clause {
+	var out []clause
+	for _, p := range pieces(need) {
+		c := readClause(p.text)
+		if len(c.terms) == 0 {
+			continue
+		}
+		if p.condition && (len(c.verbs) == 0 || !p.imperative()) {
+			c.occasion = true
+			out = append(out, c)
+			continue
+		}
+		if len(c.verbs) == 0 && len(out) > 0 && !out[len(out)-1].occasion {
+			out[len(out)-1] = readClause(out[len(out)-1].text + " and " + p.text)
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+var (
+	conjunctions = set("and then when whenever while but after before so if plus also once")
+	conditions   = set("when whenever while after before if once")
+)
+
+// piece of a need between conjunctions and punctuation.
+type piece struct {
+	text      string
+	condition bool // introduced by when, if and the like
+}
+
+// imperative reports whether the piece begins with its verb; "when orders are
+// placed" has none at its beginning.
+func (p piece) imperative() bool {
+	for _, w := range split(p.text) {
+		if _, ok := verbs[stem(w)]; ok {
+			return true
+		}
+		if !opens[w] {
+			return false
+		}
+	}
+	return false
+}
+
+func pieces(need string) []piece {
+	var out []piece
+	var words []string
+	condition := false
+	flush := func() {
+		if len(words) > 0 {
+			out = append(out, piece{strings.Join(words, " "), condition})
+			words, condition = nil, false
+		}
+	}
+	const around = ",.;:!?()\"'“”"
+	for w := range strings.FieldsSeq(need) {
+		bare := strings.Trim(w, around)
+		if lower := strings.ToLower(bare); conjunctions[lower] {
+			flush()
+			condition = conditions[lower]
+			continue
+		}
+		words = append(words, bare)
+		if strings.ContainsAny(w[len(w)-1:], ",.;:!?") {
+			flush()
+		}
+	}
+	flush()
+	return out
+}
+
+// readClause finds the verbs of a piece: a verb stands first, or behind "to",
+// "we", "I" and the like; elsewhere the same word is a noun ("the charge").
+// Participles say what has happened ("is paid", "fails") and ask to follow.
+func readClause(text string) (c clause) {
+	c = clause{text: text, acts: map[string]bool{}}
+	begins := true
+	plain := strings.ToLower(text)
+	for _, idiom := range []string{"in step", "in sync", "up to date", "in line", "up-to-date"} {
+		if strings.Contains(plain, idiom) {
+			text = strings.ReplaceAll(plain, idiom, " ")
+			plain = text
+			defer func() { c.ask(kindFollow) }()
+		}
+	}
+	words := split(text)
+	looking := len(words) > 0 && (words[0] == "let" || words[0] == "help") // "let people pay"
+	for _, w := range words {
+		s := stem(w)
+		v, isVerb := verbs[s]
+		if pronouns[w] {
+			c.again = true
+		}
+		begins = begins || looking && isVerb
+		switch {
+		case begins && isVerb:
+			t := term{stem: s, word: w, weight: 0.5, verb: true}
+			c.verbs = append(c.verbs, t)
+			c.terms = append(c.terms, t)
+			c.want(s, v)
+			begins, looking = false, false
+			continue
+		case opens[w]:
+			begins = true
+			continue
+		case happened[w]:
+			c.ask(kindFollow)
+		}
+		if stop[w] || len(w) < 2 {
+			continue
+		}
+		begins = false
+		c.terms = append(c.terms, term{stem: s, word: w, weight: 1})
+		for _, k := range kinStems[s] {
+			c.terms = append(c.terms, term{stem: k, word: w, weight: 0.4})
+		}
+	}
+	return c
+}
+
+// opens are words that a verb follows.
+var opens = set("to we i you they users people automatically please should must can let us will also then be able want wants need needs able never always immediately")
+
+var pronouns = set("it its them they their")
+
+// happened are words for what has happened.
+var happened = set("fail fails failed succeeded succeeds bounce bounces bounced delivered paid expires expired arrives arrived changes changed happens completed opened clicked complained closed merged shipped")
+
+func (c *clause) want(s string, v verb) {
+	for _, k := range v.kinds {
+		c.ask(k)
+	}
+	c.deeds = append(c.deeds, v)
+	c.acts[s] = true
+	for _, a := range v.acts {
+		c.acts[stem(a)] = true
+	}
+}
+
+func (c *clause) ask(k kind) {
+	if !slices.Contains(c.kinds, k) {
+		c.kinds = append(c.kinds, k)
+	}
+}
+
+func (c *clause) asks(k kind) bool { return slices.Contains(c.kinds, k) }
+
+// has reports whether the clause says a word, or one that means nearly the same.
+func (c *clause) has(s string) (term, bool) {
+	var near term
+	for _, t := range c.terms {
+		if t.stem != s {
+			continue
+		}
+		if t.weight == 1 {
+			return t, true
+		}
+		near = t
+	}
+	return near, near.stem != ""
+}
+
+// fit is how well the kind of an operation suits what the clause asks for.
+func (c *clause) fit(o *operation) float64 {
+	if len(c.kinds) == 0 {
+		return 1
+	}
+	if o.act != "" && c.acts[o.act] {
+		return 1.8
+	}
+	at := slices.Index(c.kinds, o.kind)
+	switch {
+	case o.kind == kindAction && at >= 0:
+		return 0.8 // an action, but another one
+	case at == 0:
+		return 1.7
+	case at > 0:
+		return 1.4
+	case c.kinds[0] == kindFollow && (o.kind == kindRead || o.kind == kindList):
+		return 1.2
+	case o.kind == kindDelete, o.kind == kindAction:
+		return 0.3
+	}
+	return 0.6
+}
+
+// rank scores every operation for a clause.
+func (c *clause) rank(x *index) []float64 {
+	scores := x.score(c.terms)
+	for i, o := range x.ops {
+		if scores[i] == 0 {
+			continue
+		}
+		s := scores[i] * c.fit(o) * (1 + 0.8*c.nounMatch(o))
+		s /= 1 + 0.12*float64(max(0, len(o.path)-1)) + 0.06*float64(o.holes)
+		if o.old {
+			s *= 0.5
+		}
+		scores[i] = s
+	}
+	return scores
+}
+
+// nounMatch is the share of the resource's name that the clause says.
+func (c *clause) nounMatch(o *operation) float64 {
+	if len(o.nouns) == 0 {
+		return 0
+	}
+	sum := 0.0
+	for _, n := range o.nouns {
+		if t, ok := c.has(n); ok {
+			if t.verb { // "charge" may be meant as the thing, but was said as the deed
+				sum += 0.2
+				continue
+			}
+			sum += t.weight
+		}
+	}
+	return sum / float64(len(o.nouns))
+}

@@ -1,0 +1,173 @@
+package draft
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/catalog"
+	"github.com/sallyport/sallyport/plan"
+)
+
+// frame fills in what does not depend on the operations: credentials,
+// environments, policy, limits, monitoring, the decision.
+func (w *writer) frame() {
+	p := w.plan
+	if w.SpecFile != "" {
+		p.Profile.Spec = &plan.Spec{File: w.SpecFile, SHA256: w.SpecSHA256}
+	}
+	w.version()
+	w.baseURL()
+	env := strings.ToUpper(strings.ReplaceAll(w.service, "-", "_"))
+	p.Auth = plan.Auth{Use: w.credential(), RotateEvery: plan.Duration(90 * 24 * time.Hour)}
+	development := map[string]catalog.OneOrMore{"api_key": {"env:" + env + "_API_KEY"}}
+	production := map[string]catalog.OneOrMore{"api_key": {"env:" + env + "_PRODUCTION_API_KEY"}}
+	if p.Webhooks != nil {
+		development["webhook_secret"] = catalog.OneOrMore{"env:" + env + "_WEBHOOK_SECRET"}
+		production["webhook_secret"] = catalog.OneOrMore{"env:" + env + "_PRODUCTION_WEBHOOK_SECRET"}
+		p.Destinations = map[string]plan.Destination{"app": {URL: "http://127.0.0.1:3000/" + w.service, Secret: "env:APP_SIGNING_SECRET", Timeout: plan.Duration(plan.DefaultDestinationTimeout)}}
+	}
+	p.Environments = map[string]plan.Environment{
+		"development": {BaseURL: "http://127.0.0.1:4010", Secrets: development}, // the sandbox
+		"production":  {Secrets: production},
+	}
+	p.Errors = plan.DefaultErrors()
+	p.Limits = plan.Limits{Headroom: plan.DefaultHeadroom, Wait: plan.Duration(plan.DefaultLimitWait)}
+	p.Monitoring = plan.Monitoring{Notify: []string{"ops"}, Runbook: "docs/runbooks/" + w.service + ".md"}
+	w.ask("monitoring", "Who owns this integration and is told about trouble? Write a team into monitoring.owner and monitoring.notify.", "")
+	p.Decision = w.decision()
+}
+
+// credential picks a kind of credential: a key where there is one, since it
+// needs no journey of a user.
+func (w *writer) credential() string {
+	for _, kind := range []string{"api_key", "basic"} {
+		if slices.ContainsFunc(w.profile.Auth, func(a catalog.Auth) bool { return a.Kind == kind }) {
+			return kind
+		}
+	}
+	if len(w.profile.Auth) > 0 {
+		return w.profile.Auth[0].Kind
+	}
+	return "api_key"
+}
+
+var dated = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}`)
+
+// version pins the version that the document describes: the mapping rows were
+// derived from it.
+func (w *writer) version() {
+	newest, described := w.profile.API.Version, w.doc.Version
+	if newest == "" || described == "" || newest == described {
+		return
+	}
+	if w.profile.API.VersionPin != nil && dated.MatchString(newest) && dated.MatchString(described) {
+		w.plan.Profile.Version = described
+		w.ask("api", fmt.Sprintf("The document describes version %s, which the plan pins; the newest version known is %s. Should the plan move on, with its document?", described, newest), w.profile.Docs)
+		return
+	}
+	if w.profile.API.VersionPin != nil {
+		w.ask("api", fmt.Sprintf("The document calls its version %q, requests ask for %q. Does the document describe that version?", described, newest), w.profile.Docs)
+	}
+}
+
+// baseURL takes the document's base path where the profile has another one:
+// the paths of the document stand below it.
+func (w *writer) baseURL() {
+	known, err := url.Parse(w.profile.API.BaseURL)
+	if err != nil || len(w.doc.Servers) == 0 {
+		return
+	}
+	server, err := url.Parse(w.doc.Servers[0])
+	if err != nil || server.Host == "" || strings.ContainsAny(w.doc.Servers[0], "{}") {
+		return
+	}
+	switch {
+	case server.Host != known.Host:
+		w.ask("api", fmt.Sprintf("The document's server is %s, the profile's base URL %s. Which one is right?", w.doc.Servers[0], w.profile.API.BaseURL), w.profile.Docs)
+	case strings.TrimSuffix(server.Path, "/") != strings.TrimSuffix(known.Path, "/"):
+		w.plan.Profile.BaseURL = strings.TrimSuffix(w.doc.Servers[0], "/")
+	}
+}
+
+// decision says build or SDK, with the reason from what is known of SDKs.
+func (w *writer) decision() *plan.Decision {
+	calls, events := len(w.plan.Endpoints), 0
+	if w.plan.Webhooks != nil {
+		events = len(w.plan.Webhooks.Events)
+	}
+	size := plural(calls, "call")
+	if events > 0 {
+		size += " and " + plural(events, "event")
+	}
+	d := &plan.Decision{Choice: "build"}
+	const many = 20
+	sdk := w.profile.SDK
+	switch {
+	case sdk.Go != "" && sdk.GoOfficial && calls > many:
+		d.Choice = "sdk"
+		d.Why = fmt.Sprintf("%s: the official Go SDK %s carries that many better than mappings of one's own; it runs through Sallyport's HTTP client unchanged.", upperFirst(size), sdk.Go)
+	case sdk.Go != "" && sdk.GoOfficial:
+		d.Why = fmt.Sprintf("%s, mapped and guarded by this plan. The official Go SDK %s runs through Sallyport's HTTP client unchanged where its types help.", upperFirst(size), sdk.Go)
+	case sdk.Go != "":
+		d.Why = fmt.Sprintf("%s, mapped and guarded by this plan. The Go library %s is not the provider's own; it runs through Sallyport's HTTP client where its types help.", upperFirst(size), sdk.Go)
+	default:
+		d.Why = fmt.Sprintf("%s, mapped and guarded by this plan. No Go SDK of the provider is known.", upperFirst(size))
+	}
+	if !w.Now.IsZero() {
+		d.ReviewBy = w.Now.AddDate(0, 6, 0).Format(time.DateOnly)
+	}
+	return d
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "one " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}
+
+const maxConsidered = 6
+
+// considered keeps the near misses in the plan.
+func (w *writer) considered(list []Candidate) {
+	for _, c := range list {
+		if !c.Picked && len(w.plan.Considered) < maxConsidered {
+			w.plan.Considered = append(w.plan.Considered, plan.Considered{Call: c.Call, WhyNot: c.Reason})
+		}
+	}
+}
+
+// questions adds one for each section of the profile that is in use and holds
+// facts that nobody has read anywhere.
+func (w *writer) questions() {
+	used := map[string]bool{"api": true, "limits": true, "errors": true, "sandbox": true}
+	for _, e := range w.plan.Endpoints {
+		used["idempotency"] = used["idempotency"] || e.Idempotency != nil
+	}
+	used["pagination"] = slices.ContainsFunc(w.chooser.picks, func(p *pick) bool { return p.op.kind == kindList })
+	used["webhooks"] = w.plan.Webhooks != nil
+	auth := slices.IndexFunc(w.profile.Auth, func(a catalog.Auth) bool { return a.Kind == w.plan.Auth.Use })
+	used["auth"] = auth >= 0
+	var list []plan.Question
+	for _, s := range w.profile.Sections() {
+		if !used[s.Name] || s.Name == "auth" && s.Path != fmt.Sprintf("auth[%d]", auth) {
+			continue
+		}
+		look := strings.Join(s.Provenance.Source, ", ")
+		switch {
+		case s.Provenance.Confidence == catalog.Recalled:
+			list = append(list, plan.Question{About: s.Name, Ask: fmt.Sprintf("What the profile says about %s is only recalled. Is it so? Confirm it in profile.confirmed.%s.", s.Name, s.Name), Look: look})
+		case len(s.Provenance.Unsure) > 0:
+			list = append(list, plan.Question{About: s.Name, Ask: fmt.Sprintf("Only recalled: %s. Is it so? Confirm it in profile.confirmed.%s.", strings.Join(s.Provenance.Unsure, ", "), s.Name), Look: look})
+		}
+	}
+	list = append(list, w.asked...)
+	for _, missed := range w.chooser.missed {
+		list = append(list, plan.Question{About: "need", Ask: fmt.Sprintf("Nothing in the document fits “%s”. How is it done?", missed), Look: w.profile.Docs})
+	}
+	w.plan.OpenQuestions = list
+}

@@ -1,0 +1,179 @@
+package draft
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/sallyport/sallyport/openapi"
+)
+
+// operation is one operation of the document as the planner sees it.
+type operation struct {
+	openapi.Operation
+	kind  kind
+	act   string   // stem of the action; empty when the operation is none
+	noun  string   // the resource, as the path has it: invoices, chat
+	nouns []string // stems of the noun
+	path  []string // stems of the whole path, variables left out
+	group string   // path of the collection that the operation belongs to: /v1/invoices
+	holes int      // path variables in the group
+	old   bool     // deprecated, or the text advises against it
+}
+
+// understand finds out what an operation does, and with which resource, from
+// its method and path alone; some documents have no other words.
+func understand(op openapi.Operation, collections map[string]bool) *operation {
+	o := &operation{Operation: op, old: op.Deprecated || discouraged(op.Description)}
+	segments := strings.Split(strings.Trim(op.Path, "/"), "/")
+	last := segments[len(segments)-1]
+	parent := segments[:len(segments)-1]
+	object, call, isCall := rpc(last)
+	switch {
+	case isVariable(last):
+		o.kind = map[string]kind{http.MethodGet: kindRead, http.MethodHead: kindRead, http.MethodDelete: kindDelete}[op.Method]
+		if o.kind == "" {
+			o.kind = kindUpdate
+		}
+		o.in(parent)
+	case isCall: // chat.postMessage
+		o.callKind(call, op.Method)
+		o.in(append(slices.Clone(parent), object))
+	case isAction(last, parent, op, collections):
+		o.callKind(split(last), op.Method)
+		for len(parent) > 0 && isVariable(parent[len(parent)-1]) {
+			parent = parent[:len(parent)-1]
+		}
+		o.in(parent)
+	default:
+		o.in(segments)
+		switch op.Method {
+		case http.MethodGet, http.MethodHead:
+			o.kind = kindList
+			if !isPlural(last) {
+				o.kind = kindRead
+			}
+		case http.MethodPost:
+			o.kind = kindCreate
+		case http.MethodDelete:
+			o.kind = kindDelete
+		default:
+			o.kind = kindUpdate
+		}
+	}
+	for _, s := range segments {
+		if !isVariable(s) {
+			o.path = append(o.path, stems(s)...)
+		}
+	}
+	return o
+}
+
+func (o *operation) in(segments []string) {
+	o.group = "/" + strings.Join(segments, "/")
+	for _, s := range segments {
+		if isVariable(s) {
+			o.holes++
+			continue
+		}
+		o.noun = s
+	}
+	if i := strings.LastIndexByte(o.noun, '.'); i >= 0 {
+		o.noun = o.noun[i+1:]
+	}
+	o.nouns = stems(o.noun)
+}
+
+func isVariable(segment string) bool { return strings.HasPrefix(segment, "{") }
+
+func isPlural(word string) bool { return singular(word) != word }
+
+// rpc takes a segment such as "users.profile.get" apart.
+func rpc(segment string) (object string, call []string, ok bool) {
+	i := strings.LastIndexByte(segment, '.')
+	if i <= 0 || i == len(segment)-1 || segment[i+1:] == "json" {
+		return "", nil, false
+	}
+	return segment[:i], split(segment[i+1:]), true
+}
+
+// isAction tells an action at the end of a path (…/pay) from a collection
+// (…/refunds).
+func isAction(last string, parent []string, op openapi.Operation, collections map[string]bool) bool {
+	words := split(last)
+	if len(parent) == 0 || len(words) == 0 || collections[op.Path] {
+		return false
+	}
+	if words[0] == "search" || words[0] == "find" {
+		return true
+	}
+	if !actions[stem(words[0])] {
+		return false
+	}
+	return len(words) > 1 || !isPlural(last)
+}
+
+// callKind says what a verb at the end of a path does.
+func (o *operation) callKind(words []string, method string) {
+	o.act = stem(words[0])
+	switch words[0] {
+	case "list", "search", "find", "history", "all":
+		o.kind = kindList
+	case "get", "info", "read", "show", "lookup", "retrieve", "test":
+		o.kind = kindRead
+	case "create", "add", "post", "open", "start", "schedule", "insert", "new", "me":
+		o.kind = kindCreate
+	case "update", "set", "edit", "rename", "modify":
+		o.kind = kindUpdate
+	case "delete", "remove":
+		o.kind = kindDelete
+	default:
+		o.kind = kindAction
+		if method == http.MethodGet && !actions[o.act] {
+			o.kind = kindRead
+		}
+	}
+}
+
+// discouraged reports whether a description advises against an operation.
+func discouraged(description string) bool {
+	d := strings.ToLower(first(description, 300))
+	for _, sign := range []string{"no longer recommended", "deprecated", "legacy", "no longer supported", "is being retired", "will be removed"} {
+		if strings.Contains(d, sign) {
+			return true
+		}
+	}
+	return false
+}
+
+// first n bytes of a text, never half a character.
+func first(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "")
+}
+
+// collectionsOf are the paths that hold items: they have a child that is a
+// variable, or can be both read and posted to.
+func collectionsOf(ops []openapi.Operation) map[string]bool {
+	methods := map[string]int{}
+	found := map[string]bool{}
+	for _, op := range ops {
+		if i := strings.LastIndexByte(op.Path, '/'); i > 0 && isVariable(op.Path[i+1:]) {
+			found[op.Path[:i]] = true
+		}
+		switch op.Method {
+		case http.MethodGet:
+			methods[op.Path] |= 1
+		case http.MethodPost:
+			methods[op.Path] |= 2
+		}
+	}
+	for path, m := range methods {
+		if m == 3 {
+			found[path] = true
+		}
+	}
+	return found
+}

@@ -1,0 +1,271 @@
+package draft
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/catalog"
+	"github.com/sallyport/sallyport/openapi"
+	"github.com/sallyport/sallyport/plan"
+)
+
+// Input is what a plan is written from.
+type Input struct {
+	Service  string            // slug of the integration
+	Need     string            // the requirement, in a sentence
+	Profile  *catalog.Profile  // the provider's facts
+	Document *openapi.Document // the provider's API document
+	// SpecFile and SpecSHA256 pin the document in the plan; nothing is pinned
+	// when SpecFile is empty.
+	SpecFile, SpecSHA256 string
+	// Endpoints are operations to use whatever the need says: operationIds or
+	// "METHOD /path". Events are event types.
+	Endpoints, Events []string
+	// Now dates the plan. The zero time leaves dates out.
+	Now time.Time
+}
+
+const maxNeed = 4000 // bytes; more is a document, not a need
+
+var serviceSlug = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
+
+// Write makes a plan for a need. An error means that there is nothing to plan
+// with, or that an operation was named that the document does not have; what
+// the need asks for and the document does not offer is in Report.Uncovered.
+func Write(in Input) (*plan.Plan, *Report, error) {
+	explicit, err := check(in)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := choose(in.Document, in.Need, explicit)
+	w := &writer{
+		Input: in, service: in.Service, profile: in.Profile, doc: in.Document, chooser: c,
+		resources: map[string]bool{}, tables: map[*operation]string{},
+		plan: &plan.Plan{Sallyport: plan.Version, Service: in.Service, Uses: in.Profile.ID, Need: in.Need, Mappings: map[string][]plan.MappingRow{}, Endpoints: map[string]*plan.Endpoint{}},
+	}
+	events := w.eventsToUse()
+	list := w.listOfEvents(events)
+	if len(c.picks) == 0 {
+		return nil, nil, fmt.Errorf("nothing in the document of %s fits %q: say it in the provider's words, or name operations with --endpoint", in.Profile.Name, in.Need)
+	}
+	w.names = names(c.picks)
+	w.mappings(events)
+	for _, p := range c.picks {
+		w.plan.Endpoints[w.names[p.op]] = w.endpoint(p)
+	}
+	w.webhooks(events, list)
+	w.frame()
+	w.questions()
+	report := &Report{Candidates: c.candidates(w.names), Uncovered: c.missed, Defects: in.Document.Defects}
+	for _, e := range events {
+		report.Events = append(report.Events, Candidate{Call: e.kind, Picked: true, Score: e.value, Reason: e.why})
+	}
+	w.considered(report.Candidates)
+	return w.plan, report, nil
+}
+
+func check(in Input) (explicit []openapi.Operation, err error) {
+	switch {
+	case in.Profile == nil:
+		return nil, errors.New("draft: no catalog profile to plan with")
+	case in.Document == nil || len(in.Document.Operations) == 0:
+		return nil, errors.New("draft: the provider's document has no operations to plan with")
+	case !serviceSlug.MatchString(in.Service):
+		return nil, fmt.Errorf("service %q is no slug: write lower-case letters, digits, - and _, beginning with a letter", in.Service)
+	case strings.TrimSpace(in.Need) == "":
+		return nil, errors.New("the need is empty: say in a sentence what the integration should do")
+	case len(in.Need) > maxNeed:
+		return nil, fmt.Errorf("the need has %d bytes, at most %d are read: say it shorter, and plan one thing at a time", len(in.Need), maxNeed)
+	}
+	for _, call := range in.Endpoints {
+		op, ok := in.Document.Operation(call)
+		if !ok {
+			return nil, fmt.Errorf("the document has no operation %q: write its operationId or METHOD /path; near are: %s", call, strings.Join(near(in.Document, call), ", "))
+		}
+		explicit = append(explicit, op)
+	}
+	for _, kind := range in.Events {
+		switch {
+		case in.Profile.Webhooks == nil:
+			return nil, fmt.Errorf("event %q: the profile %s knows no webhooks of this provider", kind, in.Profile.ID)
+		case len(in.Document.EventTypes) > 0 && !slices.Contains(in.Document.EventTypes, kind):
+			return nil, fmt.Errorf("the document names no event type %q; near are: %s", kind, strings.Join(nearest(in.Document.EventTypes, kind), ", "))
+		}
+	}
+	return explicit, nil
+}
+
+// near lists operations whose call or id shares words with what was asked for.
+func near(d *openapi.Document, call string) []string {
+	var calls []string
+	for _, op := range d.Operations {
+		calls = append(calls, op.Call())
+	}
+	return nearest(calls, call)
+}
+
+// nearest are the three texts that share most words with another.
+func nearest(texts []string, to string) []string {
+	want := map[string]bool{}
+	for _, w := range allStems(to) {
+		want[w] = true
+	}
+	value := func(s string) int {
+		n := 0
+		for _, w := range allStems(s) {
+			if want[w] {
+				n += 4
+			} else {
+				n--
+			}
+		}
+		return n
+	}
+	sorted := slices.SortedStableFunc(slices.Values(texts), func(a, b string) int { return cmp.Compare(value(b), value(a)) })
+	return sorted[:min(3, len(sorted))]
+}
+
+// writer fills in one plan.
+type writer struct {
+	Input
+	service   string
+	profile   *catalog.Profile
+	doc       *openapi.Document
+	chooser   *chooser
+	names     map[*operation]string
+	tables    map[*operation]string // mapping of an operation's answer
+	resources map[string]bool       // components that the plan maps
+	plan      *plan.Plan
+	asked     []plan.Question
+}
+
+func (w *writer) ask(about, question, look string) {
+	w.asked = append(w.asked, plan.Question{About: about, Ask: question, Look: look})
+}
+
+// saysField reports whether the need says a word that is no verb.
+func (w *writer) saysField(word string) bool {
+	for i := range w.chooser.clauses {
+		if t, ok := w.chooser.clauses[i].has(word); ok && !t.verb && t.weight == 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// tenant reports whether a schema is a map of texts, where our tenant id can
+// be kept.
+func (w *writer) tenant(s *openapi.Schema) bool {
+	s = w.doc.Resolve(s)
+	if len(s.AnyOf) > 0 {
+		s = w.doc.Resolve(s.AnyOf[0])
+	}
+	return s.AdditionalProperties != nil && w.doc.Resolve(s.AdditionalProperties).Type == "string"
+}
+
+// mappings makes a table for each resource that the picked operations and the
+// events are about.
+func (w *writer) mappings(events []eventPick) {
+	schemas := map[string]*openapi.Schema{}
+	requests := map[string][]*openapi.Schema{}
+	note := func(o *operation, component string, s *openapi.Schema) {
+		if s == nil || len(w.chooser.properties(s)) == 0 {
+			return
+		}
+		table := tableName(component)
+		if component == "" {
+			table = tableName(w.names[o])
+		}
+		if table == "" {
+			return
+		}
+		w.tables[o] = table
+		if component != "" {
+			w.resources[component] = true
+		}
+		schemas[table] = s
+	}
+	for _, p := range w.chooser.picks {
+		if p.op.kind == kindList {
+			continue // a list is handed on as it is
+		}
+		component, s := answer(w.doc, p.op)
+		note(p.op, component, s)
+		if table := w.tables[p.op]; table != "" && p.op.Request != nil && (p.op.kind == kindCreate || p.op.kind == kindUpdate) {
+			requests[table] = append(requests[table], p.op.Request.Schema)
+		}
+	}
+	for _, e := range events {
+		if e.op != nil && w.names[e.op] == "" {
+			if component, s := w.chooser.resource(e.op); component != "" {
+				note(e.op, component, s)
+			}
+		}
+	}
+	for _, table := range slices.Sorted(maps.Keys(schemas)) {
+		if _, there := w.plan.Mappings[table]; there {
+			continue
+		}
+		rows := w.rows(table, schemas[table], requests[table])
+		if len(rows) == 0 {
+			continue
+		}
+		w.plan.Mappings[table] = rows
+	}
+}
+
+var builtin = set("string integer decimal boolean datetime enum uuid json")
+
+func tableName(s string) string {
+	n := slug(snake(strings.TrimPrefix(s, "#")))
+	if builtin[n] {
+		n += "_object"
+	}
+	return n
+}
+
+// mapped names the mappings of an endpoint: of the answer where there is one,
+// of the request where the mapping can make all of it.
+func (w *writer) mapped(e *plan.Endpoint, o *operation) *plan.Endpoint {
+	table := w.tables[o]
+	rows := w.plan.Mappings[table]
+	if len(rows) == 0 {
+		return e
+	}
+	if o.kind != kindList {
+		e.Receive = table
+	}
+	if o.Request == nil || o.Request.Schema == nil || o.kind != kindCreate && o.kind != kindUpdate {
+		return e
+	}
+	out := map[string]bool{}
+	for _, r := range rows {
+		if r.Direction != "in" {
+			field, _, _ := strings.Cut(r.External, ".")
+			out[field] = true
+		}
+	}
+	properties := w.chooser.properties(o.Request.Schema)
+	_, resource := answer(w.doc, o)
+	shared, covered := 0, len(out) > 0
+	for _, p := range properties {
+		if slices.ContainsFunc(w.chooser.properties(resource), func(f openapi.Property) bool { return f.Name == p.Name }) {
+			shared++
+		}
+		if !out[p.Name] && slices.Contains(w.doc.Resolve(o.Request.Schema).Required, p.Name) {
+			covered = false
+		}
+	}
+	// A request that has little to do with the answer would lose most of what a
+	// caller says.
+	if covered && 2*shared >= len(properties) {
+		e.Send = table
+	}
+	return e
+}

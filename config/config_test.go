@@ -60,3 +60,14 @@ func TestEverySettingHasAllThreeForms(t *testing.T) {
 		}
 	}
 }
+
+func TestReferenceIsCurrent(t *testing.T) {
+	t.Parallel()
+	written, err := os.ReadFile("../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(written) != string(config.Reference()) {
+		t.Error("docs/configuration.md is stale: run go generate ./config")
+	}
+}

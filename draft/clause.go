@@ -103,6 +103,10 @@ func readClause(text string) (c clause) {
 	c = clause{text: text, acts: map[string]bool{}}
 	begins := true
 	plain := strings.ToLower(text)
+	if strings.Contains(plain, "set up ") {
+		text = strings.ReplaceAll(plain, "set up ", "setup ")
+		plain = text
+	}
 	for _, idiom := range []string{"in step", "in sync", "up to date", "in line", "up-to-date"} {
 		if strings.Contains(plain, idiom) {
 			text = strings.ReplaceAll(plain, idiom, " ")

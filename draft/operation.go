@@ -138,8 +138,16 @@ func (o *operation) callKind(words []string, method string) {
 // discouraged reports whether a description advises against an operation.
 func discouraged(description string) bool {
 	d := strings.ToLower(first(description, 300))
-	for _, sign := range []string{"no longer recommended", "deprecated", "legacy", "no longer supported", "is being retired", "will be removed"} {
+	for _, sign := range []string{
+		"no longer recommended", "no longer supported", "is deprecated", "are deprecated", "been deprecated", "deprecated:",
+		"is being retired", "method will be removed", "endpoint will be removed",
+	} {
 		if strings.Contains(d, sign) {
+			return true
+		}
+	}
+	for _, word := range []string{"deprecated", "legacy", "(deprecated", "(legacy", "[deprecated"} {
+		if strings.HasPrefix(d, word) {
 			return true
 		}
 	}

@@ -8,7 +8,8 @@ import (
 )
 
 // heldOut are needs with the operations that a person would name for them. The
-// rules were written before these sentences and not changed for them.
+// rules were written before these sentences. On the first run 28 of the 33
+// operations were picked and all were shown; since then "set up" was learnt.
 var heldOut = []struct {
 	service, need string
 	want          []string
@@ -45,7 +46,7 @@ var heldOut = []struct {
 // least shown. The floors are what is reached; they keep it from getting worse.
 func TestRecall(t *testing.T) {
 	t.Parallel()
-	const floorPicked, floorShown = 0.8, 0.9
+	const floorPicked, floorShown = 0.9, 0.97
 	known, picked, shown, extra := 0, 0, 0, 0
 	for _, c := range heldOut {
 		in := input(t, c.service, c.need)

@@ -30,6 +30,7 @@ var verbs = stemmed(map[string]verb{
 	"place": asks(kindCreate), "book": asks(kindCreate), "schedule": asks(kindCreate, kindAction), "upload": {kinds: []kind{kindCreate, kindAction}, acts: []string{"upload"}},
 	"import": asks(kindCreate), "generate": asks(kindCreate), "set": asks(kindUpdate, kindCreate, kindAction), "write": asks(kindCreate, kindUpdate),
 	"onboard": asks(kindCreate), "sign": asks(kindCreate), "insert": asks(kindCreate), "order": asks(kindCreate), "store": asks(kindCreate),
+	"comment": asks(kindCreate), "label": asks(kindCreate), "tag": asks(kindCreate), "fork": asks(kindCreate), "setup": asks(kindCreate),
 	"subscribe": {kinds: []kind{kindCreate}, acts: []string{"subscribe"}},
 
 	"charge":  {kinds: []kind{kindCreate, kindAction}, acts: []string{"pay", "finalize", "capture"}},

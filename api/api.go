@@ -28,11 +28,11 @@ import (
 type Records interface {
 	Events(ctx context.Context, f integration.Filter) (events []integration.Event, next string, err error)
 	Event(ctx context.Context, id string) (integration.Event, []integration.Delivery, error)
-	EventCounts(ctx context.Context, service string) (integration.Counts, error)
+	EventCounts(ctx context.Context, service, tenant string) (integration.Counts, error)
 	RetryEvent(ctx context.Context, id string, now time.Time, audit integration.AuditEntry) error
 	Calls(ctx context.Context, f integration.Filter) (calls []integration.Call, next string, err error)
 	Call(ctx context.Context, id string) (integration.Call, error)
-	CallCounts(ctx context.Context, service string) (integration.Counts, error)
+	CallCounts(ctx context.Context, service, tenant string) (integration.Counts, error)
 	// SettleCall ends a kept call that was made again with success, or refused
 	// for good: nobody is to make it a third time.
 	SettleCall(ctx context.Context, id string, state integration.CallState, audit integration.AuditEntry) error

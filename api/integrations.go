@@ -113,6 +113,7 @@ func counted(m map[string]int) map[string]int {
 
 type statusInput struct {
 	Service string `path:"service" example:"stripe"`
+	Tenant  string `query:"tenant" maxLength:"200" doc:"count this tenant's events and calls only; the door always counts all"`
 }
 
 type statusOutput struct {
@@ -124,11 +125,11 @@ func (s *server) status(ctx context.Context, in *statusInput) (*statusOutput, er
 	if !ok {
 		return nil, unknownService(in.Service)
 	}
-	events, err := s.Records.EventCounts(ctx, in.Service)
+	events, err := s.Records.EventCounts(ctx, in.Service, in.Tenant)
 	if err != nil {
 		return nil, s.failed(err, "service")
 	}
-	calls, err := s.Records.CallCounts(ctx, in.Service)
+	calls, err := s.Records.CallCounts(ctx, in.Service, in.Tenant)
 	if err != nil {
 		return nil, s.failed(err, "service")
 	}

@@ -205,7 +205,7 @@ func BenchmarkRunner(b *testing.B) {
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 	b.ReportMetric(float64(b.N)/float64(s.Stats().Commits-before), "events/commit")
-	counts, err := s.EventCounts(context.Background(), "stripe")
+	counts, err := s.EventCounts(context.Background(), "stripe", "")
 	if err != nil || counts.ByState["processed"] != b.N {
 		b.Errorf("%v, %v", counts, err)
 	}

@@ -158,10 +158,10 @@ func (s *Store) Call(ctx context.Context, id string) (integration.Call, error) {
 	return c, nil
 }
 
-// CallCounts counts a service's calls by state. OldestDue is zero: calls do
-// not wait here.
-func (s *Store) CallCounts(ctx context.Context, service string) (integration.Counts, error) {
-	return s.counts(ctx, "SELECT state, count(*) FROM calls WHERE service = ? GROUP BY state", service)
+// CallCounts counts a service's calls by state, one tenant's only when tenant
+// is not empty. OldestDue is zero: calls do not wait here.
+func (s *Store) CallCounts(ctx context.Context, service, tenant string) (integration.Counts, error) {
+	return s.counts(ctx, "SELECT state, count(*) FROM calls WHERE service = ?1 AND (?2 = '' OR tenant_id = ?2) GROUP BY state", service, tenant)
 }
 
 // SettleCall ends a kept call in the state that a person found or brought

@@ -120,22 +120,30 @@ func (s *Store) RetryEvent(ctx context.Context, id string, now time.Time, audit 
 }
 
 const countEvents = `SELECT status, count(*) FROM webhook_events INDEXED BY webhook_events_by_status
-WHERE provider = ? GROUP BY status`
+WHERE provider = ?1 AND ?2 = '' GROUP BY status`
+
+// countTenantEvents uses the index (tenant_id, provider, status) of R5.16.
+const countTenantEvents = `SELECT status, count(*) FROM webhook_events
+WHERE tenant_id = ?2 AND provider = ?1 GROUP BY status`
 
 const oldestDue = `SELECT due_at FROM webhook_events INDEXED BY webhook_events_due
-WHERE status IN ('received', 'processing') AND coalesce(lease_until, due_at) IS NOT NULL AND status = 'received' AND provider = ?
+WHERE status IN ('received', 'processing') AND coalesce(lease_until, due_at) IS NOT NULL AND status = 'received' AND provider = ?1 AND (?2 = '' OR tenant_id = ?2)
 ORDER BY coalesce(lease_until, due_at) LIMIT 1`
 
-// EventCounts counts a service's events by status. OldestDue is the due time
-// of the received event that waits the longest, those due in the future
-// included.
-func (s *Store) EventCounts(ctx context.Context, service string) (integration.Counts, error) {
-	counts, err := s.counts(ctx, countEvents, service)
+// EventCounts counts a service's events by status, one tenant's only when
+// tenant is not empty. OldestDue is the due time of the received event that
+// waits the longest, those due in the future included.
+func (s *Store) EventCounts(ctx context.Context, service, tenant string) (integration.Counts, error) {
+	query := countEvents
+	if tenant != "" {
+		query = countTenantEvents
+	}
+	counts, err := s.counts(ctx, query, service, tenant)
 	if err != nil {
 		return counts, err
 	}
 	var due int64
-	err = s.read.QueryRowContext(ctx, oldestDue, service).Scan(&due)
+	err = s.read.QueryRowContext(ctx, oldestDue, service, tenant).Scan(&due)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return counts, nil
@@ -146,9 +154,9 @@ func (s *Store) EventCounts(ctx context.Context, service string) (integration.Co
 	return counts, nil
 }
 
-func (s *Store) counts(ctx context.Context, query, service string) (integration.Counts, error) {
+func (s *Store) counts(ctx context.Context, query, service, tenant string) (integration.Counts, error) {
 	counts := integration.Counts{ByState: map[string]int{}}
-	rows, err := s.read.QueryContext(ctx, query, service)
+	rows, err := s.read.QueryContext(ctx, query, service, tenant)
 	if err != nil {
 		return counts, fmt.Errorf("sqlite: counts of %s: %w", service, err)
 	}

@@ -181,7 +181,7 @@ func TestRecordsAreLostWhenTheStoreIsBehind(t *testing.T) {
 	if err := s.Record(t.Context(), call(room, integration.CallFailed)); err != nil {
 		t.Fatal(err)
 	}
-	counts, err := s.CallCounts(t.Context(), "stripe")
+	counts, err := s.CallCounts(t.Context(), "stripe", "")
 	if err != nil || counts.ByState["succeeded"] != room || counts.ByState["failed"] != 1 {
 		t.Errorf("%v, %v", counts.ByState, err)
 	}

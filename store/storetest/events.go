@@ -230,7 +230,7 @@ func testRetryEvent(f *fixture) {
 }
 
 func testEventCounts(f *fixture) {
-	if c, err := f.Store.EventCounts(f.Context(), "stripe"); err != nil || len(c.ByState) != 0 || !c.OldestDue.IsZero() {
+	if c, err := f.Store.EventCounts(f.Context(), "stripe", ""); err != nil || len(c.ByState) != 0 || !c.OldestDue.IsZero() {
 		f.Errorf("empty: %+v, %v", c, err)
 	}
 	now := start.Add(time.Hour)
@@ -246,9 +246,14 @@ func testEventCounts(f *fixture) {
 	f.accept(func(e *integration.Event) { e.DueAt = now.Add(time.Minute) })
 	f.accept(func(e *integration.Event) { e.DueAt, e.Tenant = now.Add(2*time.Minute), "" })
 	f.accept(func(e *integration.Event) { e.Service, e.DueAt = "github", start })
-	c, err := f.Store.EventCounts(f.Context(), "stripe")
+	c, err := f.Store.EventCounts(f.Context(), "stripe", "")
 	want := map[string]int{"processed": 3, "ignored": 1, "processing": 1, "received": 2}
 	if err != nil || !reflect.DeepEqual(c.ByState, want) || !c.OldestDue.Equal(now.Add(time.Minute)) {
 		f.Errorf("%+v, %v; want %v, oldest %s", c, err, want, now.Add(time.Minute))
+	}
+	f.accept(func(e *integration.Event) { e.Tenant, e.DueAt = "alone", now.Add(time.Hour) })
+	c, err = f.Store.EventCounts(f.Context(), "stripe", "alone")
+	if err != nil || !reflect.DeepEqual(c.ByState, map[string]int{"received": 1}) || !c.OldestDue.Equal(now.Add(time.Hour)) {
+		f.Errorf("of one tenant: %+v, %v; want its one event", c, err)
 	}
 }

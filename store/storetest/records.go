@@ -149,7 +149,7 @@ func testCallFilters(f *fixture) {
 			f.Errorf("%s: got %v, want %v", t.name, got, t.want)
 		}
 	}
-	counts, err := f.Store.CallCounts(f.Context(), "stripe")
+	counts, err := f.Store.CallCounts(f.Context(), "stripe", "")
 	if want := map[string]int{"failed": 1, "unknown": 1}; err != nil || !reflect.DeepEqual(counts.ByState, want) || !counts.OldestDue.IsZero() {
 		f.Errorf("counts %+v, %v; want %v", counts, err, want)
 	}

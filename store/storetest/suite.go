@@ -18,11 +18,11 @@ type Store interface {
 	Events(ctx context.Context, f integration.Filter) (events []integration.Event, next string, err error)
 	Event(ctx context.Context, id string) (integration.Event, []integration.Delivery, error)
 	RetryEvent(ctx context.Context, id string, now time.Time, audit integration.AuditEntry) error
-	EventCounts(ctx context.Context, service string) (integration.Counts, error)
+	EventCounts(ctx context.Context, service, tenant string) (integration.Counts, error)
 	Record(ctx context.Context, c *integration.Call) error
 	Calls(ctx context.Context, f integration.Filter) (calls []integration.Call, next string, err error)
 	Call(ctx context.Context, id string) (integration.Call, error)
-	CallCounts(ctx context.Context, service string) (integration.Counts, error)
+	CallCounts(ctx context.Context, service, tenant string) (integration.Counts, error)
 	SettleCall(ctx context.Context, id string, state integration.CallState, audit integration.AuditEntry) error
 	CreateKey(ctx context.Context, key integration.APIKey, audit integration.AuditEntry) error
 	KeyByHash(ctx context.Context, hash string) (integration.APIKey, error)

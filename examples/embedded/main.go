@@ -10,7 +10,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log"
 	"net"
 	"os"
 	"os/signal"
@@ -24,11 +23,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:8080")
-	if err != nil {
-		log.Fatal(err)
+	if err == nil {
+		err = run(ctx, listener, sallyport.Config{Plans: "integrations"})
 	}
-	if err := run(ctx, listener, sallyport.Config{Plans: "integrations"}); err != nil {
-		log.Fatal(err)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
 	}
 }
 

@@ -35,7 +35,7 @@ func Binary(t testing.TB) string {
 			return
 		}
 		buildPath = filepath.Join(dir, "sallyport")
-		cmd := exec.Command("go", "build", "-race", "-o", buildPath, "github.com/sallyport/sallyport/cmd/sallyport")
+		cmd := exec.CommandContext(context.Background(), "go", "build", "-race", "-o", buildPath, "github.com/sallyport/sallyport/cmd/sallyport")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			errBuild = fmt.Errorf("go build: %w\n%s", err, out)
 		}
@@ -76,7 +76,7 @@ func Start(t testing.TB, o Options) *Process {
 		"serve", "--plans", o.Plans, "--environment", "development",
 		"--listen", "127.0.0.1:0", "--database", "sqlite:" + o.Database,
 	}, o.Args...)
-	cmd := exec.Command(Binary(t), args...)
+	cmd := exec.CommandContext(context.Background(), Binary(t), args...) // Kill and Stop end it
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, o.Env...)
 	p := &Process{cmd: cmd, log: &lockedBuffer{}, exited: make(chan error, 1)}
 	cmd.Stderr = p.log

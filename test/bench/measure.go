@@ -94,7 +94,12 @@ func measureRound(ctx context.Context, one side, s setting, length time.Duration
 	if err != nil {
 		return sample{}, err
 	}
-	cmd.Stderr = os.Stderr
+	log, err := os.Create(filepath.Join(dir, "stderr.log")) // a full log is part of what is measured
+	if err != nil {
+		return sample{}, err
+	}
+	defer log.Close()
+	cmd.Stderr = log
 	address, err := started(cmd)
 	if err != nil {
 		return sample{}, err
@@ -104,9 +109,8 @@ func measureRound(ctx context.Context, one side, s setting, length time.Duration
 	if stopErr := cmd.Process.Signal(syscall.SIGTERM); stopErr != nil {
 		err = errors.Join(err, stopErr)
 	}
-	waitErr := cmd.Wait()
-	if one.start == nil && waitErr != nil {
-		err = errors.Join(err, waitErr)
+	if waitErr := cmd.Wait(); waitErr != nil {
+		err = errors.Join(err, fmt.Errorf("it did not stop well: %w", waitErr))
 	}
 	if err == nil && r.Failed > 0 {
 		err = fmt.Errorf("%d requests failed, the first with: %s", r.Failed, r.Failure)
@@ -148,8 +152,7 @@ func gateway(binary string) func(context.Context, string) (*exec.Cmd, error) {
 		}
 		cmd := exec.CommandContext(ctx, binary, "serve", "--plans", plans, "--environment", "development",
 			"--listen", "127.0.0.1:0", "--database", "sqlite:"+filepath.Join(dir, "bench.db"), "--log-level", "info")
-		cmd.Env = append(os.Environ(), "BENCH_KEY=sk_test_bench", "BENCH_SECRET="+secret)
-		cmd.Stderr = nil
+		cmd.Env = append(os.Environ(), "BENCH_KEY=sk_test_bench", "BENCH_SECRET="+secret, "BENCH_APP=bench-app")
 		return cmd, nil
 	}
 }
@@ -175,7 +178,9 @@ webhooks:
   tenant: json:data.object.metadata.tenant_id
   order_by: json:data.object.id
   events:
-    customer.created: {from: data.object}
+    customer.created: {from: data.object, to: nowhere}
+destinations:
+  nowhere: {url: "http://127.0.0.1:9/", secret: env:BENCH_APP}
 `
 
 // memory is the proportional set size of a process in KiB; zero where /proc

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 )
 
@@ -30,7 +31,7 @@ func main() {
 		out    = flag.String("o", "", "file to write; standard output when empty")
 	)
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, *floor, *listen, *file, *binary, *rounds, *length, *out)
 	stop()
 	if err != nil {

@@ -1,0 +1,106 @@
+package document_test
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/sallyport/sallyport/catalog"
+	"github.com/sallyport/sallyport/document"
+	"github.com/sallyport/sallyport/openapi"
+	"github.com/sallyport/sallyport/plan"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func load(t testing.TB) *plan.Plan {
+	t.Helper()
+	p, err := plan.Load(filepath.Join("testdata", "stripe.yaml"), catalog.Load)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// apiDocument knows one of the plan's operations under another variable name,
+// has deprecated another and lacks the rest.
+func apiDocument() *openapi.Document {
+	return &openapi.Document{
+		Title: "Stripe API", Version: "2026-08-26.dahlia", Format: "openapi 3.0.0", SHA256: "0f3c" + string(bytes.Repeat([]byte("0"), 60)),
+		Operations: []openapi.Operation{
+			{Method: "GET", Path: "/v1/customers/{customer}", Summary: "Retrieve a customer"},
+			{Method: "POST", Path: "/v1/customers", Summary: "Create a customer", Deprecated: true},
+		},
+		Defects: []openapi.Defect{{Where: "#/paths", Rule: "duplicate-operation-id", Message: "two operations have one id"}},
+	}
+}
+
+// R8.1: the document of the example plan, in both forms.
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	for _, one := range []struct {
+		file  string
+		write func(*plan.Plan, *openapi.Document) ([]byte, error)
+		doc   *openapi.Document
+	}{
+		{"stripe.md", document.Markdown, nil},
+		{"stripe.html", document.HTML, nil},
+		{"stripe-with-document.md", document.Markdown, apiDocument()},
+	} {
+		t.Run(one.file, func(t *testing.T) {
+			t.Parallel()
+			p := load(t)
+			got, err := one.write(p, one.doc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 20 { // maps are walked in another order each time
+				again, err := one.write(p, one.doc)
+				if err != nil || !bytes.Equal(got, again) {
+					t.Fatalf("the same plan gives another document (error %v)", err)
+				}
+			}
+			golden := filepath.Join("testdata", one.file)
+			if *update {
+				if err := os.WriteFile(golden, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got, want) {
+				t.Errorf("%s differs; look at the change and run go test ./document -update:\n%s", golden, firstDifference(got, want))
+			}
+		})
+	}
+}
+
+func firstDifference(got, want []byte) string {
+	g, w := bytes.Split(got, []byte("\n")), bytes.Split(want, []byte("\n"))
+	for i := range g {
+		if i >= len(w) || !bytes.Equal(g[i], w[i]) {
+			have := []byte("(end)")
+			if i < len(w) {
+				have = w[i]
+			}
+			return "now:    " + string(g[i]) + "\nbefore: " + string(have)
+		}
+	}
+	return "it became shorter"
+}
+
+func TestNeedsAProfile(t *testing.T) {
+	t.Parallel()
+	for _, p := range []*plan.Plan{nil, {Service: "stripe"}} {
+		if b, err := document.Markdown(p, nil); err == nil || b != nil {
+			t.Errorf("Markdown of %v: %q, %v", p, b, err)
+		}
+		if b, err := document.HTML(p, nil); err == nil || b != nil {
+			t.Errorf("HTML of %v: %q, %v", p, b, err)
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package document
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/sallyport/sallyport/catalog"
+	"github.com/sallyport/sallyport/plan"
+)
+
+// webhooks tells how events are known to be genuine and where they go (R5).
+func (w *writer) webhooks() {
+	w.section("webhooks", "Webhooks")
+	hooks, known := w.plan.Webhooks, w.provider.Webhooks
+	switch {
+	case hooks == nil && known == nil:
+		w.say("The profile knows of no webhooks of this provider; the plan receives none.")
+		return
+	case hooks == nil:
+		w.say("The provider sends webhooks; the plan receives none.")
+		return
+	}
+	w.hookDiagram()
+	w.hookFacts()
+	var rows [][]text
+	for _, name := range names(hooks.Events) {
+		e := hooks.Events[name]
+		to := t(codeSpan(e.To))
+		if e.To == "" {
+			to = t("the Go handler registered for it")
+		}
+		from := t(codeSpan(e.From))
+		if e.From == "" {
+			from = t("the whole payload")
+		}
+		rows = append(rows, []text{t(codeSpan(name)), from, mappingText(e.Map, "as it comes"), to})
+	}
+	w.table("Events that are used", []string{"Event type", "What is taken", "Mapping", "Destination"}, rows)
+	rows = nil
+	for _, name := range names(w.plan.Destinations) {
+		d := w.plan.Destinations[name]
+		rows = append(rows, []text{
+			t(codeSpan(name)), t(linkSpan(d.URL)), references([]string{d.Secret}),
+			t(words(d.Timeout.Or(plan.DefaultDestinationTimeout)), byDefault(d.Timeout == 0)),
+		})
+	}
+	w.table("Destinations", []string{"Name", "Address", "Signing secret", "One delivery may take"}, rows)
+	if len(rows) > 0 {
+		w.say("Deliveries are signed by Standard Webhooks. One that fails is tried again over days; one that keeps failing waits for a person.")
+	}
+}
+
+// hookFacts is what holds for every event.
+func (w *writer) hookFacts() {
+	hooks, known := w.plan.Webhooks, w.provider.Webhooks
+	var f facts
+	if known != nil {
+		f.add("Genuine when", schemeText(known.Verify))
+		for _, v := range known.Variants {
+			f.add("Variant "+v.Name, strings.TrimSuffix(v.When, "."), ": ", schemeText(v.Verify))
+		}
+		f.add("A changed secret", known.Verify.Rotation)
+		f.add("The event's id", codes(known.ID))
+		f.add("Its type", codes(known.Type))
+		f.add("Expected answer", answerWords(known.Answer))
+		f.add("The provider's repeats", known.Retries)
+		f.add("Asking for events again", known.Replay)
+		f.add("Handshake", known.Challenge)
+	} else {
+		f.add("Genuine when", strongSpan("not known: the profile has no signature scheme"))
+	}
+	f.add("A repeat of the same event", "is answered as before and not processed again")
+	f.add("Event types that are not listed", "are kept as ignored and not delivered")
+	f.add("Your customer stands in", codeSpan(hooks.Tenant))
+	f.add("The resource stands in", codeSpan(hooks.OrderBy))
+	if r := hooks.Retention; r != nil {
+		f.add("Kept for", retentionWords(r))
+	}
+	f.add("Never shown", codes(hooks.Redact))
+	if r := hooks.Reconcile; r != nil {
+		overlap := ""
+		if r.Overlap != 0 {
+			overlap = ", reaching back " + r.Overlap.String() + " behind the question before"
+		}
+		f.add("Events that never came", "are looked for with ", codeSpan(r.List), " every ", r.Every.String(), overlap)
+	}
+	w.table("What holds for every event", []string{"What", "How"}, f)
+}
+
+// schemeText says a signature scheme in words.
+func schemeText(v catalog.Verification) text {
+	algorithm := strings.ToUpper(strings.Replace(v.Algorithm, "hmac-", "hmac ", 1))
+	out := t(cmp.Or(algorithm, strings.ToUpper(v.Scheme)))
+	if v.SignedContent != "" {
+		out = t(out, " over ", codeSpan(v.SignedContent))
+	}
+	if v.Encoding != "" {
+		out = t(out, ", in ", v.Encoding)
+	}
+	if len(v.Header) > 0 {
+		out = t(out, ", stands in ", codes(v.Header))
+	}
+	if v.ToleranceS > 0 {
+		return t(out, "; a signature older than ", seconds(v.ToleranceS), " is refused")
+	}
+	return t(out, "; the provider names no age at which a signature is too old")
+}
+
+func answerWords(a catalog.WebhookAnswer) string {
+	if a.Status == "" {
+		return ""
+	}
+	if a.DeadlineS == 0 {
+		return a.Status + "; how long it may take is not documented"
+	}
+	return fmt.Sprintf("%s within %s", a.Status, seconds(a.DeadlineS))
+}
+
+func retentionWords(r *plan.Retention) string {
+	var parts []string
+	if r.Payload != 0 {
+		parts = append(parts, "payloads "+r.Payload.String())
+	}
+	if r.IDs != 0 {
+		parts = append(parts, "ids "+r.IDs.String())
+	}
+	return strings.Join(parts, ", ")
+}
+
+// hookDiagram draws the way of an event.
+func (w *writer) hookDiagram() {
+	steps := []step{
+		{from: actorProvider, to: actorGateway, label: "event, signed"},
+		{from: actorGateway, to: actorGateway, label: "check the signature over the raw bytes, store the event and its delivery"},
+		{from: actorGateway, to: actorProvider, label: "200, only now", answer: true},
+	}
+	mapped, posted, handled := false, false, false
+	for _, e := range w.plan.Webhooks.Events {
+		mapped = mapped || e.Map != ""
+		posted = posted || e.To != ""
+		handled = handled || e.To == ""
+	}
+	if mapped {
+		steps = append(steps, step{from: actorGateway, to: actorGateway, label: "map what the event is about"})
+	}
+	if posted {
+		steps = append(
+			steps,
+			step{from: actorGateway, to: actorProduct, label: "delivery, signed for you"},
+			step{from: actorProduct, to: actorGateway, label: "2xx, anything else is tried again", answer: true},
+		)
+	}
+	if handled {
+		steps = append(
+			steps,
+			step{from: actorGateway, to: actorProduct, label: "your Go handler is called"},
+			step{from: actorProduct, to: actorGateway, label: "no error, an error is tried again", answer: true},
+		)
+	}
+	w.page.blocks = append(w.page.blocks, diagram{title: "An event and its delivery", actors: w.actors(), steps: steps})
+}

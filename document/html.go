@@ -1,0 +1,145 @@
+package document
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html"
+)
+
+// style is the whole look of the HTML document.
+//
+//go:embed style.css
+var style []byte
+
+// htmlEscape makes text of a string, safe in an element and in a quoted
+// attribute.
+func htmlEscape(s string) string { return html.EscapeString(clean(s)) }
+
+// html writes the page as one file. The policy in its head lets a browser load
+// nothing, whatever a mistake here would let through.
+func (p *page) html() []byte {
+	var b bytes.Buffer
+	b.WriteString("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n" +
+		"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n" +
+		"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">\n" +
+		"<meta name=\"color-scheme\" content=\"light dark\">\n")
+	fmt.Fprintf(&b, "<title>%s</title>\n<style>\n%s</style>\n</head>\n<body>\n", htmlEscape(p.title), style)
+	b.WriteString("<a class=\"skip\" href=\"#summary\">Skip to the summary</a>\n")
+	fmt.Fprintf(&b, "<header>\n<h1>%s</h1>\n<p class=\"lead\">%s</p>\n", htmlEscape(p.title), htmlEscape(p.lead))
+	p.contents(&b)
+	b.WriteString("</header>\n<main>\n")
+	diagrams := 0
+	open := false
+	for _, block := range p.blocks {
+		switch block := block.(type) {
+		case heading:
+			if block.level == 2 {
+				if open {
+					b.WriteString("</section>\n")
+				}
+				open = true
+				fmt.Fprintf(&b, "<section aria-labelledby=\"%s\">\n", htmlEscape(block.id))
+			}
+			fmt.Fprintf(&b, "<h%d id=\"%s\">%s</h%d>\n", block.level, htmlEscape(block.id), htmlLine(block.title), block.level)
+		case paragraph:
+			fmt.Fprintf(&b, "<p>%s</p>\n", htmlLine(text(block)))
+		case note:
+			fmt.Fprintf(&b, "<p class=\"note\">%s</p>\n", htmlLine(text(block)))
+		case list:
+			htmlList(&b, block)
+		case table:
+			htmlTable(&b, block)
+		case diagram:
+			diagrams++
+			fmt.Fprintf(&b, "<figure tabindex=\"0\">\n")
+			block.svg(&b, fmt.Sprintf("diagram-%d", diagrams))
+			fmt.Fprintf(&b, "<figcaption>%s</figcaption>\n</figure>\n", htmlEscape(block.title))
+		}
+	}
+	if open {
+		b.WriteString("</section>\n")
+	}
+	b.WriteString("</main>\n</body>\n</html>\n")
+	return b.Bytes()
+}
+
+// contents links the sections.
+func (p *page) contents(b *bytes.Buffer) {
+	b.WriteString("<nav aria-label=\"Sections\"><ul>\n")
+	for _, block := range p.blocks {
+		if h, ok := block.(heading); ok && h.level == 2 {
+			fmt.Fprintf(b, "<li><a href=\"#%s\">%s</a></li>\n", htmlEscape(h.id), htmlLine(h.title))
+		}
+	}
+	b.WriteString("</ul></nav>\n")
+}
+
+func htmlList(b *bytes.Buffer, l list) {
+	open, end, item := "<ul>", "</ul>", "<li>%s</li>\n"
+	switch l.style {
+	case numbers:
+		open, end = "<ol>", "</ol>"
+	case boxes:
+		open, item = "<ul class=\"boxes\">", "<li><label><input type=\"checkbox\"><span>%s</span></label></li>\n"
+	}
+	b.WriteString(open + "\n")
+	for _, line := range l.items {
+		fmt.Fprintf(b, item, htmlLine(line))
+	}
+	b.WriteString(end + "\n")
+}
+
+// htmlTable writes a table in a frame that scrolls when the window is narrow.
+func htmlTable(b *bytes.Buffer, tb table) {
+	fmt.Fprintf(b, "<div class=\"frame\" tabindex=\"0\" role=\"region\" aria-label=\"%s\">\n<table>\n", htmlEscape(tb.caption))
+	fmt.Fprintf(b, "<caption>%s</caption>\n<thead><tr>", htmlEscape(tb.caption))
+	for _, h := range tb.head {
+		fmt.Fprintf(b, "<th scope=\"col\">%s</th>", htmlEscape(h))
+	}
+	b.WriteString("</tr></thead>\n<tbody>\n")
+	for _, row := range tb.rows {
+		b.WriteString("<tr>")
+		for i, cell := range row {
+			if i == 0 {
+				fmt.Fprintf(b, "<th scope=\"row\">%s</th>", htmlLine(cell))
+				continue
+			}
+			fmt.Fprintf(b, "<td>%s</td>", htmlLine(cell))
+		}
+		b.WriteString("</tr>\n")
+	}
+	b.WriteString("</tbody>\n</table>\n</div>\n")
+}
+
+func htmlLine(line text) string {
+	var b bytes.Buffer
+	for _, s := range line {
+		switch s.kind {
+		case code:
+			fmt.Fprintf(&b, "<code>%s</code>", htmlEscape(s.s))
+		case strong:
+			fmt.Fprintf(&b, "<strong>%s</strong>", htmlEscape(s.s))
+		case link:
+			fmt.Fprintf(&b, "<a href=\"%s\" rel=\"noreferrer\">%s</a>", htmlEscape(s.href), htmlEscape(s.s))
+		default:
+			b.WriteString(htmlPlain(s.s))
+		}
+	}
+	return b.String()
+}
+
+// htmlPlain keeps the spaces around words, which stand between spans.
+func htmlPlain(s string) string {
+	out := htmlEscape(s)
+	if out == "" {
+		return " "[:min(1, len(s))]
+	}
+	if s[0] == ' ' || s[0] == '\n' {
+		out = " " + out
+	}
+	if last := s[len(s)-1]; last == ' ' || last == '\n' {
+		out += " "
+	}
+	return out
+}

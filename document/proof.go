@@ -1,0 +1,98 @@
+package document
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/sallyport/sallyport/plan"
+)
+
+// proofs say, for each kind of row, what a test does and what it must see. The
+// longest beginning and the last part of a row's id choose: "endpoint timeout"
+// before "endpoint".
+var proofs = map[string]string{
+	"provider version":   "make a call; the stand-in sees the version asked for, and no other",
+	"provider header":    "make a call; the stand-in sees the header with this value",
+	"environment":        "start the environment and make a call; it reaches this address and no other",
+	"auth credential":    "make a call; the credential is on the request, and neither log nor record shows it",
+	"auth rotate_every":  "give a credential that is older; it is reported",
+	"endpoint call":      "make a call; the stand-in sees this method and path once",
+	"endpoint effect":    "break the connection after the request was read; count how often the stand-in saw it",
+	"endpoint send":      "make a call with a full and an almost empty body; compare what the stand-in reads",
+	"endpoint receive":   "answer with the provider's sample, then without optional fields; compare what the caller gets",
+	"endpoint encoding":  "make a call with nested values; the stand-in reads them back unchanged",
+	"endpoint timeout":   "let the stand-in answer later; the attempt ends in time and counts as a timeout",
+	"endpoint fallback":  "make the provider unreachable; the caller gets what the fallback says and nothing else",
+	"endpoint cache":     "call twice within the time and once after; the stand-in sees two requests",
+	"mapping":            "map the provider's sample there and back; then with the field missing, null and of the wrong type",
+	"error":              "let the stand-in give this answer; count the attempts, see what the caller reads and whether someone is told",
+	"error timeout":      "let the stand-in not answer; count the attempts and see what is kept",
+	"error network":      "close the stand-in's door; count the attempts and see what is kept",
+	"limit":              "send more than the share at once; the stand-in never counts more than it in a window",
+	"limit wait":         "ask for a turn behind a full queue; the caller is turned away in time, and the stand-in sees nothing",
+	"webhook verify":     "send with a changed byte, a wrong secret, an old time and no signature: each is refused and nothing is processed",
+	"webhook duplicate":  "send the same event twice, and twice at once; it is processed once",
+	"webhook ignored":    "send a type that is not listed; it is kept, and no destination hears of it",
+	"webhook tenant":     "send events of two customers and one without; each is filed under its own",
+	"webhook order_by":   "send two events of one resource; both deliveries name it",
+	"webhook retention":  "let the time pass; what is older is gone and what is younger is there",
+	"webhook redact":     "send an event with these fields; logs and lists do not show them",
+	"webhook reconcile":  "keep an event back; it is found by asking, and processed once",
+	"event":              "send the event; its destination gets it mapped and signed, once",
+	"destination":        "receive a delivery and check its signature; one with a changed byte does not pass",
+	"destination time":   "let the destination answer later; the delivery ends in time and is tried again",
+	"monitoring expect":  "stay silent for longer; it is reported, and once",
+	"monitoring notify":  "cause trouble; each channel hears of it",
+	"endpoint idem":      "break the connection after the request was read; all attempts carry one key, the stand-in makes one thing",
+	"endpoint on_confli": "answer 409; the state is read once and the right values stand",
+}
+
+// proofOf chooses what proves a row.
+func proofOf(r plan.Row) string {
+	key := func(last string) string {
+		best := ""
+		for k := range proofs {
+			kind, start, two := strings.Cut(k, " ")
+			if kind == r.Kind && two && strings.HasPrefix(last, start) && len(k) > len(best) {
+				best = k
+			}
+		}
+		return proofs[best]
+	}
+	last := r.ID[strings.LastIndexByte(r.ID, '.')+1:]
+	switch r.Kind {
+	case "mapping", "event":
+		last = "" // a name of the provider's, not a key of the plan
+	case "provider":
+		last, _, _ = strings.Cut(strings.TrimPrefix(r.ID, "provider."), ".")
+	case "destination":
+		if !strings.HasSuffix(r.ID, ".timeout") {
+			last = ""
+		}
+	}
+	if last != "" {
+		if s := key(last); s != "" {
+			return s
+		}
+	}
+	return cmp.Or(proofs[r.Kind], "prove it against the stand-in, and that its opposite is noticed")
+}
+
+// tests lists for each row of the plan what proves it (R6).
+func (w *writer) tests() {
+	w.section("tests", "Tests")
+	w.say("Each statement of the plan has an id. Findings, tests and this table use the same.")
+	waiting := map[string]bool{}
+	for _, r := range w.unenforced {
+		waiting[r.ID] = true
+	}
+	rows := make([][]text, 0, len(w.rows))
+	for _, r := range w.rows {
+		proof := t(proofOf(r))
+		if waiting[r.ID] {
+			proof = t(strongSpan("not acted upon yet"), "; then: ", proof)
+		}
+		rows = append(rows, []text{t(codeSpan(r.ID)), t(r.Statement), proof, positionText(r.Position)})
+	}
+	w.table("What proves which statement", []string{"Row", "Statement", "What proves it", "In the plan"}, rows)
+}

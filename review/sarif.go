@@ -1,0 +1,89 @@
+package review
+
+import "path/filepath"
+
+// The parts of SARIF 2.1.0 (OASIS, sections 3.13 to 3.49) that code hosts read.
+type (
+	sarifLog struct {
+		Schema  string     `json:"$schema"`
+		Version string     `json:"version"`
+		Runs    []sarifRun `json:"runs"`
+	}
+	sarifRun struct {
+		Tool    sarifTool     `json:"tool"`
+		Results []sarifResult `json:"results"`
+	}
+	sarifTool struct {
+		Driver sarifDriver `json:"driver"`
+	}
+	sarifDriver struct {
+		Name  string      `json:"name"`
+		Rules []sarifRule `json:"rules"`
+	}
+	sarifRule struct {
+		ID            string             `json:"id"`
+		Short         sarifText          `json:"shortDescription"`
+		Full          sarifText          `json:"fullDescription"`
+		Help          sarifText          `json:"help"`
+		Configuration sarifConfiguration `json:"defaultConfiguration"`
+	}
+	sarifConfiguration struct {
+		Level string `json:"level"`
+	}
+	sarifText struct {
+		Text string `json:"text"`
+	}
+	sarifResult struct {
+		RuleID    string          `json:"ruleId"`
+		RuleIndex int             `json:"ruleIndex"`
+		Kind      string          `json:"kind"`
+		Level     string          `json:"level"`
+		Message   sarifText       `json:"message"`
+		Locations []sarifLocation `json:"locations,omitempty"`
+	}
+	sarifLocation struct {
+		Physical sarifPhysical `json:"physicalLocation"`
+	}
+	sarifPhysical struct {
+		Artifact sarifArtifact `json:"artifactLocation"`
+		Region   *sarifRegion  `json:"region,omitempty"`
+	}
+	sarifArtifact struct {
+		URI string `json:"uri"`
+	}
+	sarifRegion struct {
+		StartLine   int `json:"startLine"`
+		StartColumn int `json:"startColumn,omitempty"`
+	}
+)
+
+// sarifKinds are SARIF's words for our outcomes (3.27.9). A result that is no
+// failure has level none (3.27.10).
+var sarifKinds = map[Outcome]string{Pass: "pass", Fail: "fail", NotApplicable: "notApplicable", Unknown: "open"}
+
+func (r *Result) sarif() sarifLog {
+	run := sarifRun{Tool: sarifTool{Driver: sarifDriver{Name: "sallyport review"}}, Results: []sarifResult{}}
+	index := map[string]int{}
+	for i, rule := range Rules() {
+		index[rule.ID] = i
+		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{
+			ID: rule.ID, Short: sarifText{rule.Title}, Full: sarifText{rule.Why}, Help: sarifText{rule.Fix},
+			Configuration: sarifConfiguration{Level: string(rule.Severity)},
+		})
+	}
+	for _, f := range r.order() {
+		one := sarifResult{RuleID: f.Rule, RuleIndex: index[f.Rule], Kind: sarifKinds[f.Outcome], Level: "none", Message: sarifText{f.Message}}
+		if f.Outcome == Fail {
+			one.Level = string(f.Severity)
+		}
+		if f.File != "" {
+			at := sarifPhysical{Artifact: sarifArtifact{URI: filepath.ToSlash(f.File)}}
+			if f.Line > 0 {
+				at.Region = &sarifRegion{StartLine: f.Line, StartColumn: f.Column}
+			}
+			one.Locations = []sarifLocation{{at}}
+		}
+		run.Results = append(run.Results, one)
+	}
+	return sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{run}}
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sallyport/sallyport/catalog"
+	"github.com/sallyport/sallyport/document"
+	"github.com/sallyport/sallyport/openapi"
+	"github.com/sallyport/sallyport/plan"
+)
+
+func newDocument(ui *terminal) *cobra.Command {
+	var format, out string
+	cmd := &cobra.Command{
+		Use: "document PLAN", Short: "Turn a plan into a document people review", GroupID: "think", Args: cobra.ExactArgs(1),
+		Long: "Turn a plan into a document people review: Markdown, or one HTML file that works offline and prints.",
+		Example: `  sallyport document integrations/stripe.yaml
+  sallyport document integrations/stripe.yaml --format html -o stripe.html`,
+		ValidArgsFunction: completePlans,
+		RunE: func(_ *cobra.Command, args []string) error {
+			p, err := plan.Load(args[0], catalog.Load)
+			if err != nil {
+				return err
+			}
+			doc, err := documentOf(ui, p)
+			if err != nil {
+				ui.say("%s %v; the document is made without it", styleDim.Render("note:"), err)
+			}
+			b, err := renderDocument(p, doc, format)
+			if err != nil {
+				return err
+			}
+			return ui.write(out, b)
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "md", "md or html")
+	cmd.Flags().StringVarP(&out, "output", "o", "", "file to write; standard output when empty")
+	fixedCompletion(cmd, "format", "md", "html")
+	return cmd
+}
+
+func renderDocument(p *plan.Plan, doc *openapi.Document, format string) ([]byte, error) {
+	switch format {
+	case "md":
+		return document.Markdown(p, doc)
+	case "html":
+		return document.HTML(p, doc)
+	}
+	return nil, fmt.Errorf("--format: %q is not one of md, html", format)
+}
+
+// embeddedPrefix marks a spec file that the binary carries.
+const embeddedPrefix = "embedded:"
+
+// documentOf reads the provider's document that a plan pins. It is nil when
+// the plan pins none.
+func documentOf(ui *terminal, p *plan.Plan) (*openapi.Document, error) {
+	if p.Profile.Spec == nil {
+		return nil, nil
+	}
+	file := p.Profile.Spec.File
+	if !strings.HasPrefix(file, embeddedPrefix) && !filepath.IsAbs(file) {
+		file = filepath.Join(filepath.Dir(p.File), file)
+	}
+	data, err := readSpec(file)
+	if err != nil {
+		return nil, err
+	}
+	defer ui.step("reading " + filepath.Base(file))()
+	doc, err := openapi.Read(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if want := p.Profile.Spec.SHA256; want != "" && want != doc.SHA256 {
+		return doc, fmt.Errorf("%s: its SHA-256 is %s…, the plan pins %s…; plan again, or pin the new one", file, short(doc.SHA256), short(want))
+	}
+	return doc, nil
+}
+
+func short(hash string) string { return hash[:min(12, len(hash))] }
+
+// readSpec reads a provider's document from a file or from the binary
+// (embedded:NAME).
+func readSpec(file string) ([]byte, error) {
+	name, embedded := strings.CutPrefix(file, embeddedPrefix)
+	if !embedded {
+		return os.ReadFile(file)
+	}
+	r, err := catalog.OpenDocument(name)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}
+
+// write puts a result into a file, or prints it when file is empty or "-".
+func (t *terminal) write(file string, b []byte) error {
+	if file == "" || file == "-" {
+		_, err := t.rawOut.Write(b)
+		return err
+	}
+	if err := replaceFile(file, b); err != nil {
+		return err
+	}
+	t.say("wrote %s", file)
+	return nil
+}
+
+// replaceFile writes a file whole or not at all.
+func replaceFile(file string, b []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name()) // gone already when all went well
+	if _, err := tmp.Write(b); err != nil {
+		tmp.Close()
+		return err
+	}
+	if err := tmp.Chmod(0o644); err != nil {
+		tmp.Close()
+		return err
+	}
+	if err := tmp.Close(); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), file)
+}
+
+func fixedCompletion(cmd *cobra.Command, flag string, values ...string) {
+	err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	if err != nil {
+		panic(err) // a flag that does not exist: a mistake of ours, seen at once
+	}
+}

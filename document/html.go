@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"html"
+	"strings"
 )
 
 // style is the whole look of the HTML document.
@@ -92,7 +93,11 @@ func htmlList(b *bytes.Buffer, l list) {
 
 // htmlTable writes a table in a frame that scrolls when the window is narrow.
 func htmlTable(b *bytes.Buffer, tb table) {
-	fmt.Fprintf(b, "<div class=\"frame\" tabindex=\"0\" role=\"region\" aria-label=\"%s\">\n<table>\n", htmlEscape(tb.caption))
+	class := "frame"
+	if len(tb.head) == 2 {
+		class = "frame facts"
+	}
+	fmt.Fprintf(b, "<div class=\"%s\" tabindex=\"0\" role=\"region\" aria-label=\"%s\">\n<table>\n", class, htmlEscape(tb.caption))
 	fmt.Fprintf(b, "<caption>%s</caption>\n<thead><tr>", htmlEscape(tb.caption))
 	for _, h := range tb.head {
 		fmt.Fprintf(b, "<th scope=\"col\">%s</th>", htmlEscape(h))
@@ -112,16 +117,19 @@ func htmlTable(b *bytes.Buffer, tb table) {
 	b.WriteString("</tbody>\n</table>\n</div>\n")
 }
 
+// breakable lets a long name break behind its dots and slashes.
+var breakable = strings.NewReplacer(".", ".<wbr>", "/", "/<wbr>")
+
 func htmlLine(line text) string {
 	var b bytes.Buffer
 	for _, s := range line {
 		switch s.kind {
 		case code:
-			fmt.Fprintf(&b, "<code>%s</code>", htmlEscape(s.s))
+			fmt.Fprintf(&b, "<code>%s</code>", breakable.Replace(htmlEscape(s.s)))
 		case strong:
 			fmt.Fprintf(&b, "<strong>%s</strong>", htmlEscape(s.s))
 		case link:
-			fmt.Fprintf(&b, "<a href=\"%s\" rel=\"noreferrer\">%s</a>", htmlEscape(s.href), htmlEscape(s.s))
+			fmt.Fprintf(&b, "<a href=\"%s\" rel=\"noreferrer\">%s</a>", htmlEscape(s.href), breakable.Replace(htmlEscape(s.s)))
 		default:
 			b.WriteString(htmlPlain(s.s))
 		}

@@ -35,7 +35,7 @@ func (w *writer) endpoints() {
 		}
 		rows = append(rows, []text{
 			t(codeSpan(name)), t(codeSpan(e.Call)), t(e.Purpose), t(string(e.Effect)),
-			t(time.Duration(e.Timeout.Or(plan.DefaultTimeout)).String()), t(cmp.Or(e.Fallback, "fail")),
+			t(words(e.Timeout.Or(plan.DefaultTimeout))), t(cmp.Or(e.Fallback, "fail")),
 		})
 	}
 	w.table("All endpoints", []string{"Name", "Call", "Purpose", "Effect", "Timeout", "Fallback"}, rows)

@@ -18,7 +18,7 @@ func (d diagram) mermaid(b *bytes.Buffer) {
 		label := mermaidEscape(s.label)
 		switch {
 		case s.from == s.to:
-			fmt.Fprintf(b, "    Note over a%d: %s\n", s.from, label)
+			fmt.Fprintf(b, "    Note over a%d: %s\n", s.from, mermaidLines(s.label))
 		case s.answer:
 			fmt.Fprintf(b, "    a%d-->>a%d: %s\n", s.from, s.to, label)
 		default:
@@ -40,6 +40,15 @@ func mermaidEscape(s string) string {
 		b.WriteRune(r)
 	}
 	return b.String()
+}
+
+// mermaidLines breaks a note where the drawing in HTML breaks it.
+func mermaidLines(s string) string {
+	lines := wrap(s, svgNote-16)
+	for i, line := range lines {
+		lines[i] = mermaidEscape(line)
+	}
+	return strings.Join(lines, "<br/>")
 }
 
 // Measures of the drawing, in its own units. A letter is estimated wide, so

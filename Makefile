@@ -3,12 +3,12 @@ GO      ?= go
 BIN     := bin/sallyport
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TOOLS   := $(CURDIR)/bin/tools
-FOR     ?= 20s
+FOR     ?=
 
 .PHONY: run build test lint generate generated bench clean
 
 run: build ## Build and run the demo: plan, sandbox, gateway and a receiving app.
-	$(BIN) demo --for $(FOR)
+	$(BIN) demo $(if $(FOR),--for $(FOR))
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./cmd/sallyport

@@ -47,7 +47,9 @@ need: Keep secrets.
 environments:
   development:
     base_url: %[1]s
-    secrets: {api_key: env:KEY, webhook_secret: [env:SECRET, env:OLD_SECRET]}
+    secrets:
+      api_key: env:KEY
+      webhook_secret: [env:SECRET, env:OLD_SECRET]
 auth: {use: api_key}
 endpoints:
   create_customer:

@@ -1,0 +1,222 @@
+// Package peer drives the gateway with software that no one here wrote: Stripe's
+// own Go SDK and Stripe's own mock server.
+package peer
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stripe/stripe-go/v85"
+
+	"github.com/sallyport/sallyport"
+	"github.com/sallyport/sallyport/api"
+	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/store/sqlite"
+)
+
+const peerPlan = `sallyport: 1
+service: stripe
+uses: stripe
+need: Talk to the real thing's mock.
+profile: {version: 2026-08-26.dahlia}
+environments:
+  development:
+    base_url: %s
+    secrets: {api_key: env:KEY}
+auth: {use: api_key}
+endpoints:
+  create_customer:
+    call: POST /v1/customers
+    purpose: Make one.
+    effect: create
+    idempotency: {header: Idempotency-Key, keep: 24h}
+    send: customer
+    receive: customer
+  get_invoice: {call: "GET /v1/invoices/{invoice}", purpose: Read one., effect: read}
+mappings:
+  customer:
+    - {external: id, type: string, internal: customerId, as: string, direction: in}
+    - {external: email, type: string, internal: email, as: string, class: pii}
+    - {external: created, type: unix, internal: createdAt, as: datetime, direction: in}
+`
+
+// R9.3, R4: stripe-go, unchanged, through the proxy and through our client,
+// against stripe-mock, which checks requests against Stripe's own document.
+func TestStripeSDKAgainstStripeMock(t *testing.T) {
+	t.Parallel()
+	gateway, app, key := start(t, stripeMock(t))
+
+	t.Run("proxy", func(t *testing.T) {
+		t.Parallel()
+		sdk := stripe.NewClient(key, stripe.WithBackends(stripe.NewBackendsWithConfig(&stripe.BackendConfig{
+			URL: stripe.String(gateway), HTTPClient: &http.Client{Transport: prefix{}}, MaxNetworkRetries: stripe.Int64(0),
+		})))
+		exercise(t, sdk)
+	})
+	t.Run("client", func(t *testing.T) {
+		t.Parallel()
+		client, err := app.Client("stripe", "acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sdk := stripe.NewClient("from-the-plan", stripe.WithBackends(stripe.NewBackendsWithConfig(&stripe.BackendConfig{
+			HTTPClient: client, MaxNetworkRetries: stripe.Int64(0),
+		})))
+		exercise(t, sdk)
+	})
+	t.Run("named endpoint", func(t *testing.T) {
+		t.Parallel()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, gateway+"/api/v1/integrations/stripe/endpoints/create_customer",
+			strings.NewReader(`{"tenant":"acme","body":{"email":"jo@example.com"}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+key)
+		r.Header.Set("Content-Type", "application/json")
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		var b bytes.Buffer
+		if _, err := b.ReadFrom(answer.Body); err != nil {
+			t.Fatal(err)
+		}
+		want := regexp.MustCompile(`^\{"customerId":"cus_[A-Za-z0-9]+","email":"[^"]*","createdAt":"20[0-9TZ:-]+"\}$`)
+		if answer.StatusCode != http.StatusOK || !want.Match(b.Bytes()) {
+			t.Errorf("%d %s", answer.StatusCode, b.String())
+		}
+		if answer.Header.Get("Sallyport-Attempts") != "1" {
+			t.Errorf("attempts %q", answer.Header.Get("Sallyport-Attempts"))
+		}
+	})
+}
+
+// exercise makes calls as an application would, good and bad.
+func exercise(t *testing.T, sdk *stripe.Client) {
+	t.Helper()
+	ctx := t.Context()
+	customer, err := sdk.V1Customers.Create(ctx, &stripe.CustomerCreateParams{Email: stripe.String("jo@example.com")})
+	if err != nil || !strings.HasPrefix(customer.ID, "cus_") {
+		t.Fatalf("create: %+v, %v", customer, err)
+	}
+	if _, err := sdk.V1Customers.Retrieve(ctx, customer.ID, nil); err != nil {
+		t.Errorf("retrieve: %v", err)
+	}
+	if _, err := sdk.V1Invoices.Retrieve(ctx, "in_123", nil); err != nil {
+		t.Errorf("invoice: %v", err)
+	}
+	n := 0
+	for _, err := range sdk.V1Customers.List(ctx, &stripe.CustomerListParams{}).All(ctx) {
+		if err != nil {
+			t.Errorf("list: %v", err)
+		}
+		if n++; n == 3 {
+			break
+		}
+	}
+	// A request that Stripe's document forbids comes back as Stripe's own error.
+	_, err = sdk.V1Refunds.Create(ctx, &stripe.RefundCreateParams{Params: stripe.Params{Extra: &stripe.ExtraValues{Values: map[string][]string{"amount": {"not a number"}}}}})
+	var said *stripe.Error
+	if !errors.As(err, &said) || said.HTTPStatusCode != http.StatusBadRequest {
+		t.Errorf("a bad request: %v, want the provider's own 400", err)
+	}
+}
+
+// prefix puts the proxy's path before the provider's: stripe-go v85 refuses a
+// base URL that has a path of its own.
+type prefix struct{}
+
+func (prefix) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.URL.Path = "/api/v1/integrations/stripe/proxy" + r.URL.Path
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// start runs a gateway in this process with upstream as the provider.
+func start(t *testing.T, upstream string) (address string, app *sallyport.App, key string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "stripe.yaml"), fmt.Appendf(nil, peerPlan, upstream), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	database := filepath.Join(dir, "peer.db")
+	store, err := sqlite.Open(t.Context(), database, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, record := api.NewKey("peer", integration.ScopeApp, time.Now())
+	if err := store.CreateKey(t.Context(), record, integration.AuditEntry{ID: record.ID, At: time.Now(), Action: "key.create", Target: record.ID}); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	app, err = sallyport.New(t.Context(), sallyport.Config{
+		Plans: dir, Database: "sqlite:" + database,
+		LookupEnv: func(name string) (string, bool) { return "sk_test_123", name == "KEY" },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(app.Handler())
+	t.Cleanup(func() {
+		server.Close()
+		if err := app.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return server.URL, app, secret.Reveal()
+}
+
+// stripeMock builds stripe-mock from its module and runs it on a free port.
+func stripeMock(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "stripe-mock")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/stripe/stripe-mock").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	free, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, binary, "-http-addr", address)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(); _ = cmd.Wait() })
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), "Listening for HTTP") {
+			go func() {
+				for lines.Scan() { // so that it never waits for a reader
+				}
+			}()
+			return "http://" + address
+		}
+	}
+	t.Fatal("stripe-mock did not start")
+	return ""
+}

@@ -104,5 +104,15 @@ func newLogger(ui *terminal, c config.Config) *slog.Logger {
 	if c.LogFormat == "text" || (c.LogFormat == "auto" && ui.isTTY) {
 		return slog.New(slog.NewTextHandler(ui.rawErr, options))
 	}
+	options.ReplaceAttr = milliseconds
 	return slog.New(slog.NewJSONHandler(ui.rawErr, options))
+}
+
+// milliseconds says the unit of a duration, which JSON would lose: took becomes
+// took_ms.
+func milliseconds(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() != slog.KindDuration {
+		return a
+	}
+	return slog.Float64(a.Key+"_ms", float64(a.Value.Duration().Microseconds())/1000)
 }

@@ -122,6 +122,11 @@ func (w *writer) sections() []catalog.Section {
 	return list
 }
 
+// asked reports whether the plan itself asks about a section of the profile.
+func (w *writer) asked(section string) bool {
+	return slices.ContainsFunc(w.plan.OpenQuestions, func(q plan.Question) bool { return q.About == section })
+}
+
 func (w *writer) questions() {
 	w.section("open-questions", "Open questions")
 	unsure := w.unsure()
@@ -134,6 +139,9 @@ func (w *writer) questions() {
 		rows = append(rows, []text{t(codeSpan(q.About)), t(q.Ask), lookText(q.Look)})
 	}
 	for _, u := range unsure {
+		if w.asked(u.section.Name) {
+			continue
+		}
 		ask := t("Is it so? The profile has this section from memory.")
 		if len(u.fields) > 0 {
 			ask = t("Is it so? From memory are ", codes(u.fields), ".")

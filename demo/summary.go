@@ -255,11 +255,14 @@ func (s *stage) addresses() {
 		{"as a page", "file://" + filepath.Join(folder, "stripe.html")},
 		{"database", filepath.Join(folder, "sallyport.db")},
 		{"provider", "http://" + s.ports.sandbox.Addr().String() + "/_sandbox/requests"},
-		{"status", bearer + s.gatewayURL("/api/v1/integrations/stripe/status")},
-		{"events", bearer + s.gatewayURL("/api/v1/admin/integrations/stripe/logs?kind=event")},
-		{"calls", bearer + s.gatewayURL("/api/v1/admin/integrations/stripe/logs?kind=call")},
+		{"status", bearer + quote(s.gatewayURL("/api/v1/integrations/stripe/status"))},
+		{"events", bearer + quote(s.gatewayURL("/api/v1/admin/integrations/stripe/logs?kind=event"))},
+		{"calls", bearer + quote(s.gatewayURL("/api/v1/admin/integrations/stripe/logs?kind=call"))},
 		{"API", s.gatewayURL("/openapi.json")},
 	} {
 		s.narrator.raw(fmt.Sprintf("  %-10s %s", line[0], line[1]))
 	}
 }
+
+// quote keeps a shell from reading "?" and "&" in an address.
+func quote(address string) string { return "'" + address + "'" }

@@ -11,13 +11,55 @@ import (
 	"github.com/sallyport/sallyport/plan"
 )
 
-// checkTests keeps R7.1.12: a plan does not hold test results.
+// checkTests keeps R7.1.12 as far as a plan can: it does not hold the results of
+// tests, but it shows what no test could reach.
 func checkTests(p *plan.Plan, _ Options) []answer {
 	if len(p.Endpoints) == 0 && !usesWebhooks(p) {
 		return absent("the plan has nothing to test")
 	}
-	return open(fmt.Sprintf("%d rows can be proven; a plan does not hold the results of tests", len(p.Rows())),
-		"Run your tests against: sallyport sandbox PLAN --faults FILE.")
+	mappings, destinations := reached(p)
+	var out []answer
+	for _, name := range sorted(p.Mappings) {
+		if !mappings[name] {
+			out = append(out, answer{outcome: Fail, path: "mappings." + name, message: fmt.Sprintf("no endpoint, event or other mapping uses the mapping %s, so no test can reach it", name)})
+		}
+	}
+	for _, name := range sorted(p.Destinations) {
+		if !destinations[name] {
+			out = append(out, answer{outcome: Fail, path: "destinations." + name, message: fmt.Sprintf("no event goes to the destination %s, so no test can reach it", name)})
+		}
+	}
+	if len(out) > 0 {
+		return out
+	}
+	return open(count(len(p.Rows()), "row")+" to prove; a plan does not hold the results of tests",
+		"Run your tests against the stand-in, with faults: sallyport sandbox PLAN --faults FILE.")
+}
+
+// reached are the mappings and destinations that something uses.
+func reached(p *plan.Plan) (mappings, destinations map[string]bool) {
+	mappings, destinations = map[string]bool{}, map[string]bool{}
+	var reach func(name string)
+	reach = func(name string) {
+		if name == "" || mappings[name] {
+			return
+		}
+		mappings[name] = true
+		for _, r := range p.Mappings[name] {
+			reach(r.As)
+		}
+	}
+	for _, e := range p.Endpoints {
+		reach(e.Send)
+		reach(e.Receive)
+	}
+	if usesWebhooks(p) {
+		for _, e := range p.Webhooks.Events {
+			reach(e.Map)
+			destinations[e.To] = true
+		}
+	}
+	return mappings, destinations
 }
 
 // checkMonitoring keeps R7.1.13.
@@ -53,39 +95,54 @@ func checkSandbox(p *plan.Plan, _ Options) []answer {
 	return []answer{{outcome: Fail, path: "environments", message: "no environment but production has a place to go to"}}
 }
 
-// checkRecalled keeps R0.1. The sections about what a plan does not use are
-// left alone.
+// checkRecalled keeps R0.1. Sections that the plan does not use are left alone.
 func checkRecalled(p *plan.Plan, _ Options) []answer {
-	unused := map[string]bool{"service": true, "sdk": true, "pagination": true, "document": true}
-	if !usesWebhooks(p) {
-		unused["webhooks"] = true
-	}
 	var out []answer
 	for _, s := range p.Provider.Sections() {
-		if unused[s.Name] || s.Name == "auth" && !usesAuth(p, s.Path) {
+		if _, confirmed := p.Confirmed(s.Name); confirmed || !inUse(p, s) {
 			continue
 		}
-		if _, ok := p.Confirmed(s.Name); ok {
+		a := answer{outcome: Fail, path: "profile", fix: fmt.Sprintf("Read %s and write profile.confirmed.%s: {on: DATE, by: NAME}.", strings.Join(s.Provenance.Source, ", "), s.Name)}
+		switch {
+		case s.Provenance.Confidence == catalog.Recalled:
+			a.message = fmt.Sprintf("all of %s is only recalled", s.Path)
+		case len(s.Provenance.Unsure) > 0:
+			a.message = fmt.Sprintf("in %s, only recalled: %s", s.Path, strings.Join(s.Provenance.Unsure, ", "))
+		default:
 			continue
 		}
-		fix := fmt.Sprintf("Read %s and write profile.confirmed.%s: {on: DATE, by: NAME}.", strings.Join(s.Provenance.Source, ", "), s.Name)
-		if s.Provenance.Confidence == catalog.Recalled {
-			out = append(out, answer{outcome: Fail, path: "profile", message: fmt.Sprintf("all of %s is only recalled", s.Path), fix: fix})
-		} else if len(s.Provenance.Unsure) > 0 {
-			out = append(out, answer{outcome: Fail, path: "profile", message: fmt.Sprintf("in %s, only recalled: %s", s.Path, strings.Join(s.Provenance.Unsure, ", ")), fix: fix})
-		}
+		out = append(out, a)
 	}
 	return or(out, "every fact in use was read somewhere, or confirmed")
 }
 
-// usesAuth reports whether the section at path is the kind the plan uses.
-func usesAuth(p *plan.Plan, path string) bool {
-	for i, a := range p.Provider.Auth {
-		if strings.HasSuffix(path, fmt.Sprintf("[%d]", i)) {
-			return a.Kind == p.Auth.Use
+// inUse reports whether anything the plan does rests on a section of the profile.
+func inUse(p *plan.Plan, s catalog.Section) bool {
+	switch s.Name {
+	case "api", "limits", "errors":
+		return true
+	case "auth":
+		for i := range p.Provider.Auth {
+			if a := &p.Provider.Auth[i]; s.Provenance == &a.Provenance {
+				return a.Kind == p.Auth.Use
+			}
+		}
+	case "idempotency":
+		for _, e := range p.Endpoints {
+			if e.Idempotency != nil {
+				return true
+			}
+		}
+	case "webhooks":
+		return usesWebhooks(p)
+	case "sandbox":
+		for name, e := range p.Environments {
+			if !plan.Production(name) && e.BaseURL == "" {
+				return true
+			}
 		}
 	}
-	return true
+	return false
 }
 
 // checkDecision keeps R0.2.
@@ -128,82 +185,71 @@ func checkShared(p *plan.Plan, _ Options) []answer {
 	var out []answer
 	for _, reference := range sorted(users) {
 		names := users[reference]
-		if len(names) > 1 && slices.ContainsFunc(names, plan.Production) {
-			out = append(out, answer{outcome: Fail, path: "environments." + names[0] + ".secrets", message: fmt.Sprintf("%s is used by %s", reference, strings.Join(names, " and "))})
+		if len(names) > 1 {
+			out = append(out, answer{outcome: Fail, path: "environments." + names[1] + ".secrets", message: fmt.Sprintf("%s is used by %s", reference, strings.Join(names, " and "))})
 		}
 	}
-	return or(out, "production's secrets are its own")
+	return or(out, count(len(p.Environments), "environment")+", each with secrets of its own")
 }
 
 // checkEnums keeps E5.
 func checkEnums(p *plan.Plan, _ Options) []answer {
-	enums := 0
-	return rows(p, "no row maps an enum", func(r plan.MappingRow) string {
-		if r.As != "enum" {
-			return ""
-		}
-		enums++
+	return rows(p, "enum", "each with a policy", func(r plan.MappingRow) (concerned bool, wrong string) {
 		if r.Unknown == "" {
-			return "does not say what to do with a value it does not know"
+			wrong = "does not say what to do with a value it does not know"
 		}
-		return ""
-	}, func() string { return fmt.Sprintf("%d enums, each with a policy", enums) })
+		return r.As == "enum", wrong
+	})
 }
 
 var amount = regexp.MustCompile(`(^|_)(amount|balance|total|subtotal|price|fee|cost)(_|$)`)
 
 // checkMoney keeps E25: a whole number called like money is minor units.
 func checkMoney(p *plan.Plan, _ Options) []answer {
-	money := 0
-	return rows(p, "no row looks like money", func(r plan.MappingRow) string {
-		last := r.External[strings.LastIndexByte(r.External, '.')+1:]
-		if r.Type != "integer" || !amount.MatchString(last) {
-			return ""
-		}
-		money++
+	return rows(p, "amount", "each with its currency", func(r plan.MappingRow) (concerned bool, wrong string) {
 		if !strings.HasPrefix(r.Transform, "money(") {
-			return "looks like an amount in minor units and is mapped without its currency"
+			wrong = "looks like an amount in minor units and is mapped without its currency"
 		}
-		return ""
-	}, func() string { return fmt.Sprintf("%d amounts, each with its currency", money) })
+		return r.Type == "integer" && amount.MatchString(leaf(r)), wrong
+	})
 }
+
+// leaf is the last name of a row's path at the provider.
+func leaf(r plan.MappingRow) string { return r.External[strings.LastIndexByte(r.External, '.')+1:] }
 
 var personal = regexp.MustCompile(`(^|_)(email|phone|first_name|last_name|full_name|birth(day|date)?|address|ssn|tax_id)(_|$)`)
 
 // checkPersonal keeps E54.
 func checkPersonal(p *plan.Plan, _ Options) []answer {
-	classed := 0
-	return rows(p, "no row looks like personal data", func(r plan.MappingRow) string {
-		last := r.External[strings.LastIndexByte(r.External, '.')+1:]
-		if !personal.MatchString(last) {
-			return ""
-		}
-		classed++
+	return rows(p, "obviously personal field", "each with a class", func(r plan.MappingRow) (concerned bool, wrong string) {
 		if r.Class == "" {
-			return "looks like personal data and has no class"
+			wrong = "looks like personal data and has no class"
 		}
-		return ""
-	}, func() string { return fmt.Sprintf("%d fields are classed", classed) })
+		return personal.MatchString(leaf(r)), wrong
+	})
 }
 
-// rows asks about every mapping row; wrong answers with what is wrong with one.
-// It is not applicable where seen says that no row was of the kind.
-func rows(p *plan.Plan, none string, wrong func(plan.MappingRow) string, seen func() string) []answer {
+// rows asks ask about every mapping row: whether the rule is about it, and what
+// is wrong with it. Noun is what the rule is about, kept what each of them has.
+func rows(p *plan.Plan, noun, kept string, ask func(plan.MappingRow) (concerned bool, wrong string)) []answer {
 	var out []answer
+	n := 0
 	for _, name := range sorted(p.Mappings) {
 		for i, r := range p.Mappings[name] {
-			if what := wrong(r); what != "" {
-				out = append(out, answer{outcome: Fail, path: fmt.Sprintf("mappings.%s[%d]", name, i), message: fmt.Sprintf("%s.%s %s", name, r.External, what)})
+			concerned, wrong := ask(r)
+			if !concerned {
+				continue
+			}
+			n++
+			if wrong != "" {
+				out = append(out, answer{outcome: Fail, path: fmt.Sprintf("mappings.%s[%d]", name, i), message: fmt.Sprintf("%s.%s %s", name, r.External, wrong)})
 			}
 		}
 	}
-	if len(out) > 0 {
-		return out
+	if n == 0 {
+		return absent("no mapping has an " + noun)
 	}
-	if text := seen(); !strings.HasPrefix(text, "0 ") {
-		return pass(text)
-	}
-	return absent(none)
+	return or(out, count(n, noun)+", "+kept)
 }
 
 // checkReviewDate keeps E77.
@@ -244,7 +290,7 @@ func look(q plan.Question) string {
 func checkEnforced(p *plan.Plan, _ Options) []answer {
 	var out []answer
 	for _, row := range p.Unenforced() {
-		out = append(out, answer{outcome: Fail, path: pathOf(p, row), message: row.Statement + ": " + row.Reason})
+		out = append(out, answer{outcome: Fail, path: pathOf(p, row), rows: []string{row.ID}, message: row.Statement + ": " + row.Reason})
 	}
 	return or(out, "every row is acted upon")
 }

@@ -10,7 +10,11 @@ package review
 import (
 	"cmp"
 	"slices"
+	"strconv"
+	"strings"
+	"unicode"
 
+	"github.com/sallyport/sallyport/catalog"
 	"github.com/sallyport/sallyport/plan"
 )
 
@@ -47,6 +51,7 @@ type Finding struct {
 	Line     int      `json:"line,omitempty"`   // from 1; 0 is the file as a whole
 	Column   int      `json:"column,omitempty"` // from 1
 	Path     string   `json:"path,omitempty"`   // place in the plan: limits.headroom
+	Rows     []string `json:"rows,omitempty"`   // ids of the plan's rows it is about, as plan.Rows names them
 	Why      string   `json:"why"`              // what happens when it is broken
 	Fix      string   `json:"fix,omitempty"`    // the way out; for unknown, what would settle it
 	Source   string   `json:"source"`           // where the rule comes from
@@ -99,13 +104,22 @@ type answer struct {
 	outcome Outcome
 	path    string // place in the plan
 	message string
-	fix     string // replaces the rule's own where it can say more
+	fix     string   // replaces the rule's own where it can say more
+	rows    []string // ids; those at path when empty
 }
 
 func pass(message string) []answer   { return []answer{{outcome: Pass, message: message}} }
 func absent(message string) []answer { return []answer{{outcome: NotApplicable, message: message}} }
 func open(message, settles string) []answer {
 	return []answer{{outcome: Unknown, message: message, fix: settles}}
+}
+
+// count is a number with its noun: 1 endpoint, 2 endpoints.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
 }
 
 // or is the failures, or a pass when there are none.
@@ -116,14 +130,22 @@ func or(failures []answer, message string) []answer {
 	return failures
 }
 
-// Plan reviews one plan. Its Provider must be set, as plan.Load does.
+// Plan reviews one plan. Without a Provider, which plan.Load sets, every fact
+// about the provider counts as missing.
 func Plan(p *plan.Plan, o Options) *Result {
+	if p.Provider == nil {
+		bare := *p
+		bare.Provider = &catalog.Profile{}
+		p = &bare
+	}
 	r := &Result{Plans: []string{p.Service}}
+	all := p.Rows()
 	for _, rule := range Rules() {
 		for _, a := range rule.check(p, o) {
 			f := Finding{
-				Rule: rule.ID, Severity: rule.Severity, Outcome: a.outcome, Title: rule.Title, Message: a.message,
-				File: p.File, Path: a.path, Why: rule.Why, Fix: cmp.Or(a.fix, rule.Fix), Source: rule.Source,
+				Rule: rule.ID, Severity: rule.Severity, Outcome: a.outcome, Title: rule.Title, Message: oneLine(a.message),
+				File: p.File, Path: a.path, Why: rule.Why, Fix: oneLine(cmp.Or(a.fix, rule.Fix)), Source: rule.Source,
+				Rows: a.rows,
 			}
 			if a.outcome == Pass || a.outcome == NotApplicable {
 				f.Fix = ""
@@ -131,9 +153,58 @@ func Plan(p *plan.Plan, o Options) *Result {
 			if a.path != "" {
 				at := p.Position(a.path)
 				f.Line, f.Column = at.Line, at.Column
+				if f.Rows == nil {
+					f.Rows = rowsAt(p, all, a.path)
+				}
 			}
 			r.Findings = append(r.Findings, f)
 		}
 	}
 	return r
+}
+
+// oneLine makes text from a plan safe at a terminal and in every format: a
+// message is one line without control characters, nor those that turn the
+// direction of text.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+}
+
+// sections are the parts of a plan whose rows have an id by another name.
+var sections = map[string]string{
+	"environments": "environment", "endpoints": "endpoint", "mappings": "mapping", "errors": "error",
+	"limits": "limit", "webhooks": "webhook", "destinations": "destination",
+}
+
+// rowsAt are the ids of the rows that stand at a path of the plan or below it.
+func rowsAt(p *plan.Plan, all []plan.Row, path string) []string {
+	section, rest, _ := strings.Cut(path, ".")
+	prefix := cmp.Or(sections[section], section)
+	switch {
+	case section == "profile" || rest == "" || path == "limits.headroom":
+		return nil // the whole section: too many to be of use
+	case section == "environments":
+		rest, _, _ = strings.Cut(rest, ".")
+	case strings.HasPrefix(path, "webhooks.events."):
+		prefix, rest = "event", strings.TrimPrefix(path, "webhooks.events.")
+	case section == "mappings":
+		if name, at, ok := strings.Cut(rest, "["); ok {
+			if i, err := strconv.Atoi(strings.TrimSuffix(at, "]")); err == nil && i < len(p.Mappings[name]) {
+				rest = name + "." + p.Mappings[name][i].External
+			}
+		}
+	}
+	id := prefix + "." + rest
+	var out []string
+	for _, row := range all {
+		if row.ID == id || strings.HasPrefix(row.ID, id+".") {
+			out = append(out, row.ID)
+		}
+	}
+	return out
 }

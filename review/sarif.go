@@ -1,6 +1,10 @@
 package review
 
-import "path/filepath"
+import (
+	"net/url"
+	"path/filepath"
+	"strings"
+)
 
 // The parts of SARIF 2.1.0 (OASIS, sections 3.13 to 3.49) that code hosts read.
 type (
@@ -18,13 +22,14 @@ type (
 	}
 	sarifDriver struct {
 		Name  string      `json:"name"`
+		About sarifText   `json:"shortDescription"`
 		Rules []sarifRule `json:"rules"`
 	}
 	sarifRule struct {
 		ID            string             `json:"id"`
 		Short         sarifText          `json:"shortDescription"`
 		Full          sarifText          `json:"fullDescription"`
-		Help          sarifText          `json:"help"`
+		Help          sarifHelp          `json:"help"`
 		Configuration sarifConfiguration `json:"defaultConfiguration"`
 	}
 	sarifConfiguration struct {
@@ -33,13 +38,18 @@ type (
 	sarifText struct {
 		Text string `json:"text"`
 	}
+	sarifHelp struct {
+		Text     string `json:"text"`
+		Markdown string `json:"markdown"`
+	}
 	sarifResult struct {
-		RuleID    string          `json:"ruleId"`
-		RuleIndex int             `json:"ruleIndex"`
-		Kind      string          `json:"kind"`
-		Level     string          `json:"level"`
-		Message   sarifText       `json:"message"`
-		Locations []sarifLocation `json:"locations,omitempty"`
+		RuleID       string            `json:"ruleId"`
+		RuleIndex    int               `json:"ruleIndex"`
+		Kind         string            `json:"kind"`
+		Level        string            `json:"level"`
+		Message      sarifText         `json:"message"`
+		Locations    []sarifLocation   `json:"locations,omitempty"`
+		Fingerprints map[string]string `json:"partialFingerprints,omitempty"`
 	}
 	sarifLocation struct {
 		Physical sarifPhysical `json:"physicalLocation"`
@@ -62,12 +72,12 @@ type (
 var sarifKinds = map[Outcome]string{Pass: "pass", Fail: "fail", NotApplicable: "notApplicable", Unknown: "open"}
 
 func (r *Result) sarif() sarifLog {
-	run := sarifRun{Tool: sarifTool{Driver: sarifDriver{Name: "sallyport review"}}, Results: []sarifResult{}}
+	run := sarifRun{Tool: sarifTool{Driver: sarifDriver{Name: "sallyport review", About: sarifText{"Checks integration plans against rules."}}}, Results: []sarifResult{}}
 	index := map[string]int{}
 	for i, rule := range Rules() {
 		index[rule.ID] = i
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{
-			ID: rule.ID, Short: sarifText{rule.Title}, Full: sarifText{rule.Why}, Help: sarifText{rule.Fix},
+			ID: rule.ID, Short: sarifText{rule.Title}, Full: sarifText{rule.Why}, Help: sarifHelp{rule.Fix, rule.help()},
 			Configuration: sarifConfiguration{Level: string(rule.Severity)},
 		})
 	}
@@ -75,9 +85,11 @@ func (r *Result) sarif() sarifLog {
 		one := sarifResult{RuleID: f.Rule, RuleIndex: index[f.Rule], Kind: sarifKinds[f.Outcome], Level: "none", Message: sarifText{f.Message}}
 		if f.Outcome == Fail {
 			one.Level = string(f.Severity)
+			// A path is made of names: a finding stays the same one when lines move.
+			one.Fingerprints = map[string]string{"planPath/v1": f.Rule + " " + f.Path}
 		}
 		if f.File != "" {
-			at := sarifPhysical{Artifact: sarifArtifact{URI: filepath.ToSlash(f.File)}}
+			at := sarifPhysical{Artifact: sarifArtifact{URI: uri(f.File)}}
 			if f.Line > 0 {
 				at.Region = &sarifRegion{StartLine: f.Line, StartColumn: f.Column}
 			}
@@ -86,4 +98,27 @@ func (r *Result) sarif() sarifLog {
 		run.Results = append(run.Results, one)
 	}
 	return sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{run}}
+}
+
+// uri is a file as an artifact location has it (3.4.3): relative as it was
+// given, absolute with its scheme, with everything escaped that needs it.
+func uri(file string) string {
+	u := url.URL{Path: filepath.ToSlash(file)}
+	if filepath.IsAbs(file) {
+		u.Scheme = "file"
+		u.Path = "/" + strings.TrimPrefix(u.Path, "/")
+	}
+	return u.String()
+}
+
+// help is the way out of a rule, with its examples.
+func (r Rule) help() string {
+	text := r.Fix + "\n"
+	if r.Example.Good != "" {
+		text += "\nKeeps the rule:\n\n```yaml\n" + r.Example.Good + "```\n"
+	}
+	if r.Example.Bad != "" {
+		text += "\nBreaks it:\n\n```yaml\n" + r.Example.Bad + "```\n"
+	}
+	return text + "\nSource: " + r.Source + ".\n"
 }

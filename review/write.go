@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -18,7 +19,7 @@ func (r *Result) Write(w io.Writer, format string, colour bool) error {
 	case "md":
 		return r.markdown(w)
 	case "json":
-		return indented(w, r)
+		return indented(w, Result{Plans: append([]string{}, r.Plans...), Findings: append([]Finding{}, r.Findings...)}) // lists, never null
 	case "sarif":
 		return indented(w, r.sarif())
 	case "junit":
@@ -42,13 +43,13 @@ func (r *Result) summary() string {
 			failed[f.Severity]++
 		}
 	}
-	return fmt.Sprintf("%s: %d errors, %d warnings, %d notes; %d passed, %d unknown, %d not applicable",
-		strings.Join(r.Plans, ", "), failed[Error], failed[Warning], failed[Note], r.Count(Pass), r.Count(Unknown), r.Count(NotApplicable))
+	return fmt.Sprintf("%s: %s, %s, %s; %d passed, %d unknown, %d not applicable",
+		oneLine(strings.Join(r.Plans, ", ")), count(failed[Error], "error"), count(failed[Warning], "warning"), count(failed[Note], "note"), r.Count(Pass), r.Count(Unknown), r.Count(NotApplicable))
 }
 
 // place is file:line:column, as editors understand it.
 func (f Finding) place() string {
-	file := f.File
+	file := oneLine(f.File)
 	if file == "" {
 		file = "plan"
 	}
@@ -66,6 +67,11 @@ func (f Finding) label() string {
 	return strings.ReplaceAll(string(f.Outcome), "_", " ")
 }
 
+// colours of labels, as ECMA-48 select graphic rendition.
+var colours = map[string]string{"error": "1;31", "warning": "33", "note": "36", "unknown": "35", "pass": "32", "not applicable": "2"}
+
+// text is for terminals: one block a failed or undecided rule with its places,
+// then a line for each of the others.
 func (r *Result) text(w io.Writer, colour bool) error {
 	paint := func(code, s string) string {
 		if !colour {
@@ -73,27 +79,44 @@ func (r *Result) text(w io.Writer, colour bool) error {
 		}
 		return "\x1b[" + code + "m" + s + "\x1b[0m"
 	}
-	codes := map[string]string{"error": "1;31", "warning": "33", "note": "36", "unknown": "35", "pass": "32", "not applicable": "2"}
 	var b strings.Builder
-	for _, f := range r.order() {
-		label := f.label()
-		head := paint(codes[label], fmt.Sprintf("%-14s", label)) + fmt.Sprintf(" %-8s ", f.Rule)
-		switch f.Outcome {
-		case Fail:
-			fmt.Fprintf(&b, "%s%s\n  %s: %s\n  %s %s\n", head, f.Title, f.place(), f.Message, paint("2", "why:"), f.Why)
-		case Unknown:
-			fmt.Fprintf(&b, "%s%s\n  %s\n", head, f.Title, f.Message)
-		case Pass, NotApplicable:
+	for list := r.order(); len(list) > 0; {
+		f := list[0]
+		head := paint(colours[f.label()], fmt.Sprintf("%-14s", f.label())) + fmt.Sprintf(" %-8s ", f.Rule)
+		if f.Outcome == Pass || f.Outcome == NotApplicable {
 			fmt.Fprintf(&b, "%s%s: %s\n", head, f.Title, f.Message)
+			list = list[1:]
 			continue
 		}
-		if f.Fix != "" {
-			fmt.Fprintf(&b, "  %s %s\n", paint("2", "fix:"), f.Fix)
+		n := 1
+		for n < len(list) && list[n].Rule == f.Rule && list[n].Outcome == f.Outcome && list[n].File == f.File {
+			n++
 		}
+		block(&b, head, list[:n], paint)
+		list = list[n:]
 	}
 	fmt.Fprintf(&b, "\n%s\n", r.summary())
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// block writes the findings of one rule. A way out that is the same for all of
+// them stands once, at the end.
+func block(b *strings.Builder, head string, list []Finding, paint func(code, s string) string) {
+	b.WriteString(head + list[0].Title + "\n")
+	same := !slices.ContainsFunc(list, func(f Finding) bool { return f.Fix != list[0].Fix })
+	for _, f := range list {
+		fmt.Fprintf(b, "  %s: %s\n", f.place(), f.Message)
+		if !same && f.Fix != "" {
+			fmt.Fprintf(b, "    %s %s\n", paint("2", "fix:"), f.Fix)
+		}
+	}
+	if list[0].Outcome == Fail {
+		fmt.Fprintf(b, "  %s %s\n", paint("2", "why:"), list[0].Why)
+	}
+	if same && list[0].Fix != "" {
+		fmt.Fprintf(b, "  %s %s\n", paint("2", "fix:"), list[0].Fix)
+	}
 }
 
 func (r *Result) markdown(w io.Writer) error {
@@ -113,7 +136,7 @@ func (r *Result) markdown(w io.Writer) error {
 // cell makes text safe inside a Markdown table.
 func cell(s string) string {
 	s = strings.Join(strings.Fields(s), " ")
-	return strings.NewReplacer("\\", "\\\\", "|", "\\|", "<", "&lt;", "`", "\\`", "*", "\\*", "_", "\\_").Replace(s)
+	return strings.NewReplacer("\\", "\\\\", "|", "\\|", "&", "&amp;", "<", "&lt;", "[", "\\[", "`", "\\`", "*", "\\*", "_", "\\_").Replace(s)
 }
 
 // The parts of JUnit's report that build servers read.

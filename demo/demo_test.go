@@ -2,6 +2,7 @@ package demo_test
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,14 +14,19 @@ import (
 )
 
 type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu   sync.Mutex
+	b    bytes.Buffer
+	seen func(text string) // told of everything written so far
 }
 
 func (b *buffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.b.Write(p)
+	n, err := b.b.Write(p)
+	if b.seen != nil {
+		b.seen(b.b.String())
+	}
+	return n, err
 }
 
 // The whole product in one run: everything goes as the plan says, and no secret
@@ -53,5 +59,23 @@ func TestDemo(t *testing.T) {
 		if info, err := os.Stat(filepath.Join(folder, file)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", file, err)
 		}
+	}
+}
+
+// Ended by the user, it still says what happened.
+func TestDemoEndedByHand(t *testing.T) {
+	t.Parallel()
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	out := buffer{seen: func(text string) {
+		if strings.Contains(text, "Ctrl-C ends it.") {
+			end()
+		}
+	}}
+	if err := demo.Run(ctx, demo.Config{Out: &out, Folder: t.TempDir()}); err != nil {
+		t.Fatalf("%v\n%s", err, out.b.String())
+	}
+	if !strings.Contains(out.b.String(), "All went as the plan says.") {
+		t.Errorf("no summary:\n%s", out.b.String())
 	}
 }

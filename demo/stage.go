@@ -70,7 +70,9 @@ func (s *stage) listen() error {
 // open starts the sandbox, the app and the gateway.
 func (s *stage) open(ctx context.Context) error {
 	s.secrets.make()
-	ctx, s.stop = context.WithCancel(ctx)
+	// What runs outlives ctx: the summary asks it when the user has ended the
+	// traffic. close ends it.
+	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	var err error
 	s.sandbox, err = sandbox.New(sandbox.Config{
 		Plan: s.plan, Document: s.document, Fixtures: s.fixtures, Seed: 1, WebhooksTo: s.gatewayURL("/api/webhooks/stripe"),

@@ -23,6 +23,7 @@ func main() { os.Exit(run()) }
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
 	ui := newTerminal(os.Stdin, os.Stdout, os.Stderr, os.Environ())
 	err := newRoot(ui).ExecuteContext(ctx)
 	if err == nil {

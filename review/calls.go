@@ -16,7 +16,7 @@ func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m))
 func checkPinned(p *plan.Plan, _ Options) []answer {
 	var out []answer
 	if p.Provider.API.VersionPin != nil && p.Profile.Version == "" {
-		out = append(out, answer{outcome: Fail, path: "profile.version", message: "the API has versions and the plan pins none; the account's default decides"})
+		out = append(out, answer{outcome: Fail, path: "profile.version", message: "the API has versions and the plan pins none: what is asked for is the newest the catalog knows, which moves with it"})
 	}
 	switch {
 	case p.Profile.Spec == nil:

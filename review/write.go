@@ -84,7 +84,11 @@ func (r *Result) text(w io.Writer, colour bool) error {
 		f := list[0]
 		head := paint(colours[f.label()], fmt.Sprintf("%-14s", f.label())) + fmt.Sprintf(" %-8s ", f.Rule)
 		if f.Outcome == Pass || f.Outcome == NotApplicable {
-			fmt.Fprintf(&b, "%s%s: %s\n", head, f.Title, f.Message)
+			of := ""
+			if len(r.Plans) > 1 {
+				of = f.place() + ": "
+			}
+			fmt.Fprintf(&b, "%s%s%s: %s\n", head, of, f.Title, f.Message)
 			list = list[1:]
 			continue
 		}
@@ -123,11 +127,7 @@ func (r *Result) markdown(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Review of %s\n\n%s.\n\n| outcome | rule | what must hold | where | found | fix |\n| --- | --- | --- | --- | --- | --- |\n", cell(strings.Join(r.Plans, ", ")), cell(r.summary()))
 	for _, f := range r.order() {
-		where := ""
-		if f.Outcome == Fail {
-			where = f.place()
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", f.label(), f.Rule, cell(f.Title), cell(where), cell(f.Message), cell(f.Fix))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", f.label(), f.Rule, cell(f.Title), cell(f.place()), cell(f.Message), cell(f.Fix))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

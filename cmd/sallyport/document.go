@@ -77,8 +77,8 @@ func documentOf(ui *terminal, p *plan.Plan) (*openapi.Document, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	if want := p.Profile.Spec.SHA256; want != "" && want != doc.SHA256 {
-		return doc, fmt.Errorf("%s: its SHA-256 is %s…, the plan pins %s…; plan again, or pin the new one", file, short(doc.SHA256), short(want))
+	if !p.Profile.Spec.Matches(doc.SHA256) {
+		return doc, fmt.Errorf("%s: its SHA-256 is %s…, the plan pins %s…; plan again, or pin the new one", file, short(doc.SHA256), short(p.Profile.Spec.SHA256))
 	}
 	return doc, nil
 }

@@ -101,7 +101,7 @@ func Open(ctx context.Context, path string, options Options) (*Store, error) {
 	}
 	s.read.SetMaxOpenConns(options.Readers)
 	s.read.SetMaxIdleConns(options.Readers)
-	if s.writer, err = startWriter(ctx, s.write, options); err != nil {
+	if s.writer, err = startWriter(ctx, s.write, path, options); err != nil {
 		return nil, errors.Join(err, s.read.Close(), s.write.Close())
 	}
 	s.close = sync.OnceValue(func() error {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -52,6 +53,7 @@ type writer struct {
 	closed  bool
 	stopped chan struct{}
 	err     error // of closing; read after stopped
+	file    *openFile
 
 	commits, writes atomic.Int64
 	lastCommit      atomic.Int64 // microseconds; 0 before the first and after a failure
@@ -60,13 +62,16 @@ type writer struct {
 	beforeEnd atomic.Pointer[func() error] // tests let a commit fail here; nil otherwise
 }
 
-func startWriter(ctx context.Context, db *sql.DB, o Options) (*writer, error) {
+func startWriter(ctx context.Context, db *sql.DB, path string, o Options) (*writer, error) {
 	w := &writer{
-		options: o, db: db,
+		options: o, db: db, file: &openFile{path: path},
 		events: make(lane, o.Queue), jobs: make(lane, 1024), records: make(lane, 4096),
 		stopped: make(chan struct{}),
 	}
 	var err error
+	if w.file.info, err = os.Stat(path); err != nil {
+		return nil, fmt.Errorf("sqlite: %w", err)
+	}
 	if w.tx, err = newTransaction(ctx, db); err != nil {
 		return nil, err
 	}
@@ -217,6 +222,10 @@ func (w *writer) commit(batch []*work) {
 // transact runs all work and commits. Its error concerns everyone: nothing was
 // kept. What concerns one piece of work alone is left in its err.
 func (w *writer) transact(batch []*work) error {
+	if err := w.file.check(); err != nil {
+		w.lastCommit.Store(0)
+		return fmt.Errorf("sqlite: nothing was kept: %w", err)
+	}
 	if err := w.tx.begin(); err != nil {
 		return w.failed("begin", err)
 	}

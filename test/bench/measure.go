@@ -75,11 +75,15 @@ func measure(ctx context.Context, binary string, rounds int, length time.Duratio
 			}
 		}
 	}
+	delivered, err := measureDelivery(ctx, binary, rounds, length)
+	if err != nil {
+		return "", err
+	}
 	micro, err := microBenchmarks(ctx)
 	if err != nil {
 		return "", err
 	}
-	return report(sides, results, rounds, length, micro), nil
+	return report(sides, results, delivered, rounds, length, micro), nil
 }
 
 func measureRound(ctx context.Context, one side, s setting, length time.Duration) (sample, error) {
@@ -142,17 +146,21 @@ func started(cmd *exec.Cmd) (string, error) {
 // event type of the load and hands it to a Go-less destination: none. What is
 // measured is the door.
 func gateway(binary string) func(context.Context, string) (*exec.Cmd, error) {
+	return gatewayWith(binary, benchPlan)
+}
+
+func gatewayWith(binary, plan string) func(context.Context, string) (*exec.Cmd, error) {
 	return func(ctx context.Context, dir string) (*exec.Cmd, error) {
 		plans := filepath.Join(dir, "plans")
 		if err := os.Mkdir(plans, 0o755); err != nil {
 			return nil, err
 		}
-		if err := os.WriteFile(filepath.Join(plans, "stripe.yaml"), []byte(benchPlan), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(plans, "stripe.yaml"), []byte(plan), 0o644); err != nil {
 			return nil, err
 		}
 		cmd := exec.CommandContext(ctx, binary, "serve", "--plans", plans, "--environment", "development",
 			"--listen", "127.0.0.1:0", "--database", "sqlite:"+filepath.Join(dir, "bench.db"), "--log-level", "info")
-		cmd.Env = append(os.Environ(), "BENCH_KEY=sk_test_bench", "BENCH_SECRET="+secret, "BENCH_APP=bench-app")
+		cmd.Env = append(os.Environ(), "BENCH_KEY=sk_test_bench", "BENCH_SECRET="+secret, "BENCH_APP="+appSecret)
 		return cmd, nil
 	}
 }

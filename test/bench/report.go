@@ -11,7 +11,7 @@ import (
 )
 
 // report writes the Markdown of docs/benchmarks.md.
-func report(sides []side, results map[string]map[string][]sample, rounds int, length time.Duration, micro string) string {
+func report(sides []side, results map[string]map[string][]sample, delivered []deliverySample, rounds int, length time.Duration, micro string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Benchmarks
 
@@ -25,7 +25,7 @@ Made by %[1]smake bench%[1]s. Ratios within one run are what counts; absolute fi
 
 ## Ingest: signed webhook to 200
 
-`, "`", cpuName(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), len(eventHead)+24+len(eventTail), rounds, length)
+`, "`", cpuName(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), len(eventHead)+24+len(eventMid)+len(sentMark)+len(eventTail), rounds, length)
 	for _, s := range settings {
 		fmt.Fprintf(&b, "### %s\n\n| server | events/s | p50 ms | p99 ms | CPU-s per 10,000 | memory MB | of the first limit | of group commit |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n", s.name)
 		first := median(results[s.name][sides[0].name], func(x sample) float64 { return x.PerSecond })
@@ -42,11 +42,12 @@ Made by %[1]smake bench%[1]s. Ratios within one run are what counts; absolute fi
 		}
 		b.WriteString("\n")
 	}
+	b.WriteString(deliveryReport(delivered))
 	fmt.Fprintf(&b, "## Packages\n\n`go test -bench . -benchmem` of the packages, in the same run:\n\n```\n%s```\n", micro)
 	return b.String()
 }
 
-func median(samples []sample, of func(sample) float64) float64 {
+func median[T any](samples []T, of func(T) float64) float64 {
 	if len(samples) == 0 {
 		return 0
 	}

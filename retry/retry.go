@@ -11,6 +11,7 @@
 package retry
 
 import (
+	"net/http"
 	"strconv"
 	"time"
 
@@ -173,38 +174,60 @@ func jittered(backoff []plan.Duration, n int, dice func() float64) time.Duration
 	return time.Duration(dice() * float64(wait))
 }
 
-// policy finds the plan's policy: by the status itself where the plan names it,
-// else by what the answer meant.
+// policy finds the plan's policy: by the status itself where the plan names it
+// and the answer meant what that status says, else by what the answer meant. A
+// 403 by which a provider says "too many" is a 429 (R4.3).
 func (p *Policy) policy(a Attempt) plan.ErrorPolicy {
-	status := strconv.Itoa(a.Status)
-	if _, own := p.plan.Errors[status]; own {
+	status, class := strconv.Itoa(a.Status), a.Failure.Class
+	row, named := rows[class]
+	if _, own := p.plan.Errors[status]; own && (!named || class == usual(a.Status)) {
 		return p.plan.ErrorPolicy(status)
 	}
-	switch a.Failure.Class {
-	case integration.ClassLimited:
-		return p.plan.ErrorPolicy("429")
-	case integration.ClassUnavailable:
-		if a.Status < 500 { // an error inside a 200
-			status = "5xx"
-		}
+	switch {
+	case class == integration.ClassUnavailable && a.Status >= 500:
 		return p.plan.ErrorPolicy(status)
-	case integration.ClassTimeout:
-		return p.plan.ErrorPolicy("timeout")
-	case integration.ClassNetwork:
-		return p.plan.ErrorPolicy("network")
-	case integration.ClassUnauthorized:
-		return p.plan.ErrorPolicy("401")
-	case integration.ClassForbidden:
-		return p.plan.ErrorPolicy("403")
-	case integration.ClassMissing:
-		return p.plan.ErrorPolicy("404")
-	case integration.ClassConflict:
-		return p.plan.ErrorPolicy("409")
-	case integration.ClassInvalid:
-		return p.plan.ErrorPolicy("400")
-	}
-	if a.Status >= 400 {
+	case named:
+		return p.plan.ErrorPolicy(row)
+	case a.Status >= 400:
 		return p.plan.ErrorPolicy(status)
 	}
 	return plan.ErrorPolicy{}
+}
+
+// rows are the keys of the policy that a meaning has, whatever the status.
+var rows = map[integration.Class]string{
+	integration.ClassInvalid:      "400",
+	integration.ClassUnauthorized: "401",
+	integration.ClassForbidden:    "403",
+	integration.ClassMissing:      "404",
+	integration.ClassConflict:     "409",
+	integration.ClassLimited:      "429",
+	integration.ClassUnavailable:  "5xx",
+	integration.ClassTimeout:      "timeout",
+	integration.ClassNetwork:      "network",
+}
+
+// usual is what a status means where the provider has no dialect of its own
+// (RFC 9110).
+func usual(status int) integration.Class {
+	switch status {
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		return integration.ClassInvalid
+	case http.StatusUnauthorized:
+		return integration.ClassUnauthorized
+	case http.StatusForbidden:
+		return integration.ClassForbidden
+	case http.StatusNotFound, http.StatusGone:
+		return integration.ClassMissing
+	case http.StatusRequestTimeout:
+		return integration.ClassTimeout
+	case http.StatusConflict:
+		return integration.ClassConflict
+	case http.StatusTooManyRequests:
+		return integration.ClassLimited
+	}
+	if status >= 500 {
+		return integration.ClassUnavailable
+	}
+	return integration.ClassRejected
 }

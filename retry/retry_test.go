@@ -26,6 +26,8 @@ func TestNext(t *testing.T) {
 		"418": {Retry: 2, Backoff: []plan.Duration{plan.Duration(10 * time.Second)}, Then: "keep", Alert: true},
 		"404": {Retry: 1},
 	}}
+	// As the planner writes it: every row of R4.17 spelled out.
+	spelled := &plan.Plan{Errors: plan.DefaultErrors()}
 	limited, down, timeout, network := integration.ClassLimited, integration.ClassUnavailable, integration.ClassTimeout, integration.ClassNetwork
 	for _, c := range []struct {
 		name    string
@@ -64,6 +66,12 @@ func TestNext(t *testing.T) {
 		{"the plan's own status", own, retry.Attempt{Number: 2, Status: 418, Failure: failed(integration.ClassRejected), Effect: plan.EffectRead}, "after 5s of 3"},
 		{"the plan's own words", own, retry.Attempt{Number: 1, Status: 402, Failure: failed(integration.ClassRejected), Effect: plan.EffectRead}, "fail"},
 		{"the plan retries a 404", own, retry.Attempt{Number: 1, Status: 404, Failure: failed(integration.ClassMissing), Effect: plan.EffectCreate}, "after 500ms of 2"},
+		{"R4.3 a 403 that is a limit is a 429, also where the plan has a row for 403", spelled, retry.Attempt{Number: 5, Status: 403, Failure: failed(limited), Effect: plan.EffectRead}, "after 2s of 6"},
+		{"R4.3 and is kept", spelled, retry.Attempt{Number: 6, Status: 403, Failure: failed(limited), Effect: plan.EffectRead}, "keep"},
+		{"R4.3 a 403 that is one", spelled, retry.Attempt{Number: 1, Status: 403, Failure: failed(integration.ClassForbidden), Effect: plan.EffectRead}, "fail"},
+		{"R4.6 a 400 that is a limit", spelled, retry.Attempt{Number: 1, Status: 400, Failure: failed(limited), Effect: plan.EffectRead}, "after 500ms of 6"},
+		{"R4.7 a 400 that is an outage", spelled, retry.Attempt{Number: 1, Status: 400, Failure: failed(down), Effect: plan.EffectRead}, "after 500ms of 4"},
+		{"a 429 that is a no for good", spelled, retry.Attempt{Number: 1, Status: 429, Failure: failed(integration.ClassForbidden), Effect: plan.EffectRead}, "fail"},
 		{"the plan's policy of its own status, used up", own, retry.Attempt{Number: 3, Status: 418, Failure: failed(integration.ClassRejected), Effect: plan.EffectRead}, "keep"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -51,8 +51,13 @@ import (
 const (
 	HeaderCall     = "Sallyport-Call"     // the call's id
 	HeaderAttempts = "Sallyport-Attempts" // how often it was tried
-	HeaderReason   = "Sallyport-Reason"   // why we ended it ourselves: limit, timeout, network, canceled, credential, egress, request
+	HeaderReason   = "Sallyport-Reason"   // why we ended it ourselves: limit, timeout, network, canceled, credential, egress, request; or not_kept
 )
+
+// ReasonNotKept says that a call which failed for a passing reason, or may have
+// had its effect, could not be written down: nobody will find it among the kept
+// ones.
+const ReasonNotKept = "not_kept"
 
 // Codes of failures that are decided here. Those of the provider begin with
 // provider_, those of package send with egress_.

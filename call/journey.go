@@ -99,7 +99,7 @@ func (s *Service) end(ctx context.Context, j *journey, resp *http.Response, f *i
 	case d.Then == retry.Unknown:
 		state = integration.CallUnknown
 		f.Code = CodeUnknownOutcome
-		f.Hint = "The request may have had its effect and was not repeated: " + d.Reason + ". Look at the provider before making the kept call again."
+		f.Hint = "The request may have had its effect and was not repeated: " + d.Reason + "." + keptHint
 	case d.Then == retry.Keep:
 		state = integration.CallFailed
 	case f.Class == integration.ClassCanceled:
@@ -107,6 +107,9 @@ func (s *Service) end(ctx context.Context, j *journey, resp *http.Response, f *i
 	}
 	return s.settle(ctx, j, resp, f, state)
 }
+
+// keptHint ends the hint of a call of unknown outcome.
+const keptHint = " Look at the provider before making the kept call again."
 
 // refused settles a call that ends before a further attempt: by our own limit,
 // without a credential, or because the caller went away. What was answered

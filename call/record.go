@@ -3,6 +3,7 @@ package call
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/integration"
@@ -16,7 +17,9 @@ const bodyHeader = "Sallyport-Body"
 const recordPatience = 10 * time.Second
 
 // record writes the call down. Going away does not stop it: what was sent was
-// sent. A kept call takes along what it takes to make it again.
+// sent. A kept call takes along what it takes to make it again; if it can't be
+// written down its failure says so, because the caller is the only one left who
+// knows of it.
 func (s *Service) record(ctx context.Context, j *journey) {
 	j.detached.Context = ctx
 	ctx = &j.detached
@@ -30,9 +33,20 @@ func (s *Service) record(ctx context.Context, j *journey) {
 		level, message := slog.LevelWarn, "call.not_recorded"
 		if j.call.State.Kept() {
 			level, message = slog.LevelError, "call.not_kept"
+			notWritten(j.call.Failure)
 		}
 		s.log.LogAttrs(ctx, level, message, slog.String("call", j.call.ID), slog.String("state", string(j.call.State)), slog.Any("error", err))
 	}
+}
+
+// notWritten takes back what a failure says about a kept call.
+func notWritten(f *integration.Failure) {
+	f.Reason = ReasonNotKept
+	f.Hint = strings.TrimSuffix(f.Hint, keptHint)
+	if f.Hint != "" {
+		f.Hint += " "
+	}
+	f.Hint += "It could not be written down either, so it can't be made again from here: look at the provider first."
 }
 
 // detached is context.WithoutCancel as a part of the journey: the values of a

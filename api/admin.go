@@ -31,7 +31,7 @@ func (s *server) adminRoutes(routes huma.API) {
 	huma.Register(routes, huma.Operation{
 		OperationID: "retry", Method: http.MethodPost, Path: "/api/v1/admin/integrations/{service}/retry/{id}",
 		Summary:     "Process an event again, or make a kept call again",
-		Description: "An event that was processed, failed or ignored becomes due again. A kept call is made again with the idempotency key it had.",
+		Description: "An event that was processed, failed or ignored becomes due again. A kept call is made again with the idempotency key it had; when that fails too, the new call is kept in its place.",
 		Tags:        []string{"admin"}, Security: secured, Middlewares: admin,
 		Responses: map[string]*huma.Response{
 			"200": {Description: "The call was made again; status says what it came to."},
@@ -43,7 +43,7 @@ func (s *server) adminRoutes(routes huma.API) {
 type logsInput struct {
 	Service string    `path:"service" example:"stripe"`
 	Kind    string    `query:"kind" enum:"event,call" default:"event"`
-	Status  string    `query:"status" enum:"received,processing,processed,ignored,succeeded,rejected,unknown,failed" doc:"of an event: received, processing, processed, failed, ignored; of a call: succeeded, rejected, failed, unknown"`
+	Status  string    `query:"status" enum:"received,processing,processed,ignored,succeeded,rejected,canceled,unknown,failed" doc:"of an event: received, processing, processed, failed, ignored; of a call: succeeded, rejected, canceled, failed, unknown"`
 	Type    string    `query:"type" doc:"event type, or endpoint name"`
 	Tenant  string    `query:"tenant"`
 	Since   time.Time `query:"since" doc:"RFC 3339"`
@@ -104,7 +104,7 @@ type CallView struct {
 	RetryOf        string        `json:"retry_of,omitempty"`
 	CreatedAt      time.Time     `json:"created_at"`
 	FinishedAt     *time.Time    `json:"finished_at,omitempty"`
-	AttemptCount   int           `json:"attempt_count"`
+	AttemptCount   int           `json:"attempt_count,omitempty" doc:"not in lists"`
 	Attempts       []AttemptView `json:"attempts,omitempty"`
 	RequestBody    string        `json:"request_body,omitempty" doc:"kept while the call may be made again; never holds the credential"`
 }
@@ -247,8 +247,7 @@ func (s *server) retry(ctx context.Context, in *retryInput) (*retryOutput, error
 	return out, nil
 }
 
-// retryCall makes a kept call again. One that succeeded now, or was refused for
-// good, is settled with that: nobody is to make it a third time.
+// retryCall makes a kept call again.
 func (s *server) retryCall(ctx context.Context, one *Integration, in *retryInput) (*retryOutput, error) {
 	if _, busy := s.retrying.LoadOrStore(in.ID, true); busy {
 		return nil, &problem.Problem{Status: http.StatusConflict, Code: "wrong_state", Detail: "the call is being made again already", Hint: "look at the call again in a moment"}
@@ -264,6 +263,7 @@ func (s *server) retryCall(ctx context.Context, one *Integration, in *retryInput
 	if !kept.State.Kept() {
 		return nil, &problem.Problem{
 			Status: http.StatusConflict, Code: "not_kept", Detail: "the call is " + string(kept.State) + "; only failed and unknown calls are kept to be made again",
+			Hint: "a call that was made again in vain is kept under the id of its repeat, whose retry_of is this one",
 		}
 	}
 	if err := s.Keys.Audit(ctx, s.entry(ctx, "call.retry", in.ID, "was "+string(kept.State))); err != nil {
@@ -277,15 +277,32 @@ func (s *server) retryCall(ctx context.Context, one *Integration, in *retryInput
 		}
 		return nil, s.failed(err, "call")
 	}
-	if again.State == integration.CallSucceeded || again.State == integration.CallRejected {
-		after := context.WithoutCancel(ctx)
-		if err := s.Records.SettleCall(after, in.ID, again.State, s.entry(ctx, "call.settle", in.ID, "made again as "+again.ID)); err != nil {
-			s.Log.Error("api.settle", "call", in.ID, "made_again", again.ID, "error", err)
-		}
-	}
+	s.settle(context.WithoutCancel(ctx), in.ID, again)
 	out := &retryOutput{Status: http.StatusOK}
 	out.Body.Kind, out.Body.ID, out.Body.Status = "call", again.ID, string(again.State)
 	return out, nil
+}
+
+// settle ends a kept call that was made again. One that succeeded now, or was
+// refused for good, ends with that: nobody is to make it a third time. One that
+// failed again is kept as its repeat from now on, which knows better how it
+// stands; two records of one call would be two calls in the end.
+func (s *server) settle(ctx context.Context, id string, again *integration.Call) {
+	state, detail := again.State, "made again as "+again.ID
+	switch {
+	case state == integration.CallSucceeded, state == integration.CallRejected:
+	case state.Kept():
+		if _, err := s.Records.Call(ctx, again.ID); err != nil { // it was not written down: the first is all there is
+			s.Log.Error("api.settle", "call", id, "made_again", again.ID, "error", err)
+			return
+		}
+		state, detail = integration.CallCanceled, detail+", which is kept in its place"
+	default:
+		return
+	}
+	if err := s.Records.SettleCall(ctx, id, state, s.entry(ctx, "call.settle", id, detail)); err != nil {
+		s.Log.Error("api.settle", "call", id, "made_again", again.ID, "error", err)
+	}
 }
 
 func wrongService(asked, has string) *problem.Problem {

@@ -189,30 +189,68 @@ func TestRetryCall(t *testing.T) {
 		t.Error("the credential is shown")
 	}
 	listed := b.do(b.admin, "GET", "/api/v1/admin/integrations/stripe/logs?kind=call&status=failed", "")
-	if calls, _ := listed.json(t)["calls"].([]any); len(calls) != 1 || strings.Contains(listed.text, "a%40b") {
+	if calls, _ := listed.json(t)["calls"].([]any); len(calls) != 1 || strings.Contains(listed.text, "a%40b") || strings.Contains(listed.text, "attempt_count") {
 		t.Errorf("listed %s", listed.text)
 	}
 
 	path := "/api/v1/admin/integrations/stripe/retry/" + id
 	a = b.do(b.admin, "POST", path, "")
-	if v := a.json(t); a.status != http.StatusOK || v["kind"] != "call" || v["status"] != "failed" || v["id"] == id {
+	v = a.json(t)
+	again, _ := v["id"].(string)
+	if a.status != http.StatusOK || v["kind"] != "call" || v["status"] != "failed" || again == id {
 		t.Errorf("%d %s", a.status, a.text)
 	}
+	// One call, one kept record: the repeat takes the place of what it repeats.
+	if v := b.do(b.admin, "GET", "/api/v1/admin/calls/"+id, "").json(t); v["state"] != "canceled" || v["request_body"] != nil {
+		t.Errorf("the first is now %v", v)
+	}
+	listed = b.do(b.admin, "GET", "/api/v1/admin/integrations/stripe/logs?kind=call&status=failed", "")
+	if calls, _ := listed.json(t)["calls"].([]any); len(calls) != 1 || calls[0].(map[string]any)["id"] != again || calls[0].(map[string]any)["retry_of"] != id {
+		t.Errorf("listed %s", listed.text)
+	}
+	listed = b.do(b.admin, "GET", "/api/v1/admin/integrations/stripe/logs?kind=call&status=canceled", "")
+	if calls, _ := listed.json(t)["calls"].([]any); len(calls) != 1 || calls[0].(map[string]any)["id"] != id {
+		t.Errorf("listed %s", listed.text)
+	}
+	b.do(b.admin, "POST", path, "").problem(t, http.StatusConflict, "not_kept")
 	broken.Store(false)
+	path = "/api/v1/admin/integrations/stripe/retry/" + again
 	a = b.do(b.admin, "POST", path, "")
 	if v := a.json(t); a.status != http.StatusOK || v["status"] != "succeeded" {
 		t.Errorf("%d %s", a.status, a.text)
 	}
-	if v := b.do(b.admin, "GET", "/api/v1/admin/calls/"+id, "").json(t); v["state"] != "succeeded" || v["request_body"] != nil {
+	if v := b.do(b.admin, "GET", "/api/v1/admin/calls/"+again, "").json(t); v["state"] != "succeeded" || v["request_body"] != nil {
 		t.Errorf("the kept call is now %v", v)
 	}
 	b.do(b.admin, "POST", path, "").problem(t, http.StatusConflict, "not_kept")
 	if len(keys) != 3 || keys[0] == "" || keys[1] != keys[0] || keys[2] != keys[0] {
 		t.Errorf("idempotency keys %q", keys)
 	}
-	if got := b.audited(); !slices.Equal(got, []string{"call.settle " + id, "call.retry " + id, "call.retry " + id, "call.read " + id}) {
+	if got := b.audited(); !slices.Equal(got, []string{"call.settle " + again, "call.retry " + again, "call.settle " + id, "call.retry " + id, "call.read " + id}) {
 		t.Errorf("audited %v", got)
 	}
+}
+
+// The first record stays kept when the repeat could not be written down.
+func TestRetryCallNotWrittenDown(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }, func(c *api.Config) {
+		c.Integrations[0].Calls = forgetful{c.Integrations[0].Calls}
+	})
+	id := b.do(b.app, "POST", "/api/v1/integrations/stripe/endpoints/create_customer", `{"body":{"email":"a@b.example"}}`).header.Get("Sallyport-Call")
+	b.do(b.admin, "POST", "/api/v1/admin/integrations/stripe/retry/"+id, "")
+	if v := b.do(b.admin, "GET", "/api/v1/admin/calls/"+id, "").json(t); v["state"] != "failed" || v["request_body"] == nil {
+		t.Errorf("the kept call is now %v", v)
+	}
+}
+
+// forgetful makes calls again without writing them down.
+type forgetful struct{ api.Calls }
+
+func (forgetful) Retry(_ context.Context, kept *integration.Call) (*integration.Call, error) {
+	again := *kept
+	again.ID = "nowhere"
+	return &again, nil
 }
 
 // Two people who press the button at once make the call once.

@@ -33,8 +33,8 @@ type Records interface {
 	Calls(ctx context.Context, f integration.Filter) (calls []integration.Call, next string, err error)
 	Call(ctx context.Context, id string) (integration.Call, error)
 	CallCounts(ctx context.Context, service, tenant string) (integration.Counts, error)
-	// SettleCall ends a kept call that was made again with success, or refused
-	// for good: nobody is to make it a third time.
+	// SettleCall ends a kept call that was made again: nobody is to make it a
+	// third time.
 	SettleCall(ctx context.Context, id string, state integration.CallState, audit integration.AuditEntry) error
 	Ping(ctx context.Context) error
 }

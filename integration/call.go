@@ -14,7 +14,7 @@ const (
 	CallSucceeded CallState = "succeeded" // the provider's final answer was a success
 	CallRejected  CallState = "rejected"  // a no for good: the provider's 4xx, our own refusal before sending, or a failure the plan says not to keep
 	CallFailed    CallState = "failed"    // given up after the plan's retries; kept, a person may retry it
-	CallCanceled  CallState = "canceled"  // the caller went away before an answer; repeating it is the caller's business
+	CallCanceled  CallState = "canceled"  // the caller went away before an answer; repeating it is the caller's business. Also a kept call whose repeat is kept in its place
 	CallUnknown   CallState = "unknown"   // it may have reached the provider and must not be repeated by machine (R4.7)
 )
 

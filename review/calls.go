@@ -235,16 +235,21 @@ func checkEffect(p *plan.Plan, _ Options) []answer {
 
 // checkFallback keeps R0.4.
 func checkFallback(p *plan.Plan, _ Options) []answer {
+	if len(p.Endpoints) == 0 {
+		return absent("the plan calls nothing")
+	}
 	var out []answer
+	var rows []string
 	for _, name := range sorted(p.Endpoints) {
+		rows = append(rows, "endpoint."+name+".fallback")
 		if p.Endpoints[name].Fallback == "" {
 			out = append(out, answer{outcome: Fail, path: "endpoints." + name, message: name + " has no fallback"})
 		}
 	}
-	if len(p.Endpoints) == 0 {
-		return absent("the plan calls nothing")
+	if len(out) > 0 {
+		return out
 	}
-	return or(out, count(len(p.Endpoints), "endpoint")+", each with a fallback")
+	return []answer{{outcome: Pass, rows: rows, message: count(len(p.Endpoints), "endpoint") + ", each with a fallback"}}
 }
 
 // checkDocument keeps R0.3 as far as the document tells.

@@ -93,7 +93,7 @@ func checkRetention(p *plan.Plan, _ Options) []answer {
 	case r.IDs != 0 && r.IDs < r.Payload:
 		return []answer{{outcome: Fail, path: "webhooks.retention.ids", message: fmt.Sprintf("ids are forgotten after %s, before their payloads; a late repeat would count as new", r.IDs)}}
 	}
-	return pass(fmt.Sprintf("exact bytes are kept for %s", r.Payload))
+	return passAt("webhooks.retention", fmt.Sprintf("exact bytes are kept for %s", r.Payload))
 }
 
 // checkOrder keeps E43.
@@ -118,7 +118,7 @@ func checkReconcile(p *plan.Plan, _ Options) []answer {
 	if p.Webhooks.Reconcile.Overlap == 0 {
 		return []answer{{outcome: Fail, path: "webhooks.reconcile", message: "questions don't overlap; an event that is listed late falls between two of them", fix: "Set webhooks.reconcile.overlap, such as 30m."}}
 	}
-	return pass(fmt.Sprintf("%s is asked every %s", p.Webhooks.Reconcile.List, p.Webhooks.Reconcile.Every))
+	return passAt("webhooks.reconcile", fmt.Sprintf("%s is asked every %s", p.Webhooks.Reconcile.List, p.Webhooks.Reconcile.Every))
 }
 
 // checkRedacted keeps R5.7 as far as mappings tell what is personal.
@@ -142,7 +142,10 @@ func checkRedacted(p *plan.Plan, _ Options) []answer {
 	if classed == 0 {
 		return absent("no event is mapped by a row with a class")
 	}
-	return or(out, count(classed, "classed field")+" redacted")
+	if len(out) > 0 {
+		return out
+	}
+	return passAt("webhooks.redact", count(classed, "classed field")+" redacted")
 }
 
 // personalPaths are the paths in the payload that rows of a mapping class, those

@@ -1,13 +1,13 @@
 package review
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/sallyport/sallyport/catalog"
 	"github.com/sallyport/sallyport/plan"
 )
 
@@ -76,7 +76,7 @@ func checkMonitoring(p *plan.Plan, _ Options) []answer {
 	if len(missing) > 0 {
 		return []answer{{outcome: Fail, path: "monitoring", message: "monitoring lacks " + strings.Join(missing, ", ")}}
 	}
-	return pass(p.Monitoring.Owner + " is told")
+	return passAt("monitoring.notify", p.Monitoring.Owner+" is told")
 }
 
 // checkSandbox keeps R7.1.14.
@@ -98,51 +98,17 @@ func checkSandbox(p *plan.Plan, _ Options) []answer {
 // checkRecalled keeps R0.1. Sections that the plan does not use are left alone.
 func checkRecalled(p *plan.Plan, _ Options) []answer {
 	var out []answer
-	for _, s := range p.Provider.Sections() {
-		if _, confirmed := p.Confirmed(s.Name); confirmed || !inUse(p, s) {
-			continue
+	for _, r := range p.Recalled() {
+		s := r.Section
+		a := answer{outcome: Fail, path: "profile", message: fmt.Sprintf("all of %s is only recalled", s.Path)}
+		if len(r.Fields) > 0 {
+			a.message = fmt.Sprintf("in %s, only recalled: %s", s.Path, strings.Join(r.Fields, ", "))
 		}
-		a := answer{outcome: Fail, path: "profile", fix: fmt.Sprintf("Read %s and write profile.confirmed.%s: {on: DATE, by: NAME}.", strings.Join(s.Provenance.Source, ", "), s.Name)}
-		switch {
-		case s.Provenance.Confidence == catalog.Recalled:
-			a.message = fmt.Sprintf("all of %s is only recalled", s.Path)
-		case len(s.Provenance.Unsure) > 0:
-			a.message = fmt.Sprintf("in %s, only recalled: %s", s.Path, strings.Join(s.Provenance.Unsure, ", "))
-		default:
-			continue
-		}
+		read := cmp.Or(strings.Join(s.Provenance.Source, ", "), p.Provider.Docs, "the provider's documentation")
+		a.fix = fmt.Sprintf("Read %s and write profile.confirmed.%s: {on: DATE, by: NAME}.", read, s.Name)
 		out = append(out, a)
 	}
 	return or(out, "every fact in use was read somewhere, or confirmed")
-}
-
-// inUse reports whether anything the plan does rests on a section of the profile.
-func inUse(p *plan.Plan, s catalog.Section) bool {
-	switch s.Name {
-	case "api", "limits", "errors":
-		return true
-	case "auth":
-		for i := range p.Provider.Auth {
-			if a := &p.Provider.Auth[i]; s.Provenance == &a.Provenance {
-				return a.Kind == p.Auth.Use
-			}
-		}
-	case "idempotency":
-		for _, e := range p.Endpoints {
-			if e.Idempotency != nil {
-				return true
-			}
-		}
-	case "webhooks":
-		return usesWebhooks(p)
-	case "sandbox":
-		for name, e := range p.Environments {
-			if !plan.Production(name) && e.BaseURL == "" {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // checkDecision keeps R0.2.
@@ -163,7 +129,7 @@ func checkRotation(p *plan.Plan, _ Options) []answer {
 	case time.Duration(every) > quarter:
 		return []answer{{outcome: Fail, path: "auth.rotate_every", message: fmt.Sprintf("every %s is less than once a quarter", every)}}
 	default:
-		return pass("every " + every.String())
+		return passAt("auth.rotate_every", "every "+every.String())
 	}
 }
 

@@ -110,6 +110,12 @@ type answer struct {
 
 func pass(message string) []answer   { return []answer{{outcome: Pass, message: message}} }
 func absent(message string) []answer { return []answer{{outcome: NotApplicable, message: message}} }
+
+// passAt is a pass that rests on one place in the plan.
+func passAt(path, message string) []answer {
+	return []answer{{outcome: Pass, path: path, message: message}}
+}
+
 func open(message, settles string) []answer {
 	return []answer{{outcome: Unknown, message: message, fix: settles}}
 }
@@ -140,6 +146,10 @@ func Plan(p *plan.Plan, o Options) *Result {
 	}
 	r := &Result{Plans: []string{p.Service}}
 	all := p.Rows()
+	idle := map[string]bool{} // rows that are plans only
+	for _, row := range p.Unenforced() {
+		idle[row.ID] = true
+	}
 	for _, rule := range Rules() {
 		for _, a := range rule.check(p, o) {
 			f := Finding{
@@ -157,11 +167,18 @@ func Plan(p *plan.Plan, o Options) *Result {
 					f.Rows = rowsAt(p, all, a.path)
 				}
 			}
+			if f.Outcome == Pass && slices.ContainsFunc(f.Rows, func(id string) bool { return idle[id] }) {
+				// The plan keeps the rule; nobody should think the gateway does.
+				f.Message += plannedOnly
+			}
 			r.Findings = append(r.Findings, f)
 		}
 	}
 	return r
 }
+
+// plannedOnly ends the message of a pass that rests on a row of rule S1.
+const plannedOnly = "; planned, not acted upon yet (S1)"
 
 // oneLine makes text from a plan safe at a terminal and in every format: a
 // message is one line without control characters, nor those that turn the

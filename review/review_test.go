@@ -232,6 +232,23 @@ func TestRulesAboutTheProfile(t *testing.T) {
 	}
 }
 
+// R0.1, R8.4: a rule that the plan keeps and the gateway does not act upon yet
+// passes and says so; the others don't.
+func TestPassSaysWhatIsOnlyPlanned(t *testing.T) {
+	t.Parallel()
+	const mark = "not acted upon yet (S1)"
+	for text, marked := range map[string][]string{
+		good: {"R2.9", "R5.7", "R7.1.11", "R7.1.13", "E44"},
+		strings.Replace(good, "effect: read, fallback: fail}", "effect: read, fallback: cached}", 1): {"R0.4", "R2.9", "R5.7", "R7.1.11", "R7.1.13", "E44"},
+	} {
+		for _, f := range review.Plan(load(t, text), review.Options{Now: today}).Findings {
+			if want := slices.Contains(marked, f.Rule); want != strings.Contains(f.Message, mark) || want && f.Outcome != review.Pass {
+				t.Errorf("%s (%s): %s", f.Rule, f.Outcome, f.Message)
+			}
+		}
+	}
+}
+
 // R7.1.10: a Go handler is not in the plan, so nobody can say.
 func TestGoHandlerIsUnknown(t *testing.T) {
 	t.Parallel()

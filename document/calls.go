@@ -35,7 +35,7 @@ func (w *writer) endpoints() {
 		}
 		rows = append(rows, []text{
 			t(codeSpan(name)), t(codeSpan(e.Call)), t(e.Purpose), t(string(e.Effect)),
-			t(words(e.Timeout.Or(plan.DefaultTimeout))), t(cmp.Or(e.Fallback, "fail")),
+			t(words(e.Timeout.Or(plan.DefaultTimeout))), t(cmp.Or(e.Fallback, "fail"), w.pending("endpoint."+name+".fallback")),
 		})
 	}
 	w.table("All endpoints", []string{"Name", "Call", "Purpose", "Effect", "Timeout", "Fallback"}, rows)
@@ -70,12 +70,12 @@ func (w *writer) endpoint(name string, e *plan.Endpoint) {
 		f.add("Encoding", string(e.Encoding))
 	}
 	f.add("Timeout", "one attempt may take ", words(e.Timeout.Or(plan.DefaultTimeout)), byDefault(e.Timeout == 0))
-	f.add("Fallback", fallbackWords(e.Fallback))
+	f.add("Fallback", fallbackWords(e.Fallback), w.pending("endpoint."+name+".fallback"))
 	if e.Cache != 0 {
-		f.add("Cache", "an answer may be served again for ", e.Cache.String())
+		f.add("Cache", "an answer may be served again for ", e.Cache.String(), w.pending("endpoint."+name+".cache"))
 	}
 	if c := e.OnConflict; c != nil {
-		f.add("On a conflict", "read ", codeSpan(c.Read), ", then keep ", c.Keep)
+		f.add("On a conflict", "read ", codeSpan(c.Read), ", then keep ", c.Keep, w.pending("endpoint."+name+".on_conflict"))
 	}
 	w.table("Endpoint "+name, []string{"What", "Planned"}, f)
 }

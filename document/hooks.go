@@ -75,15 +75,15 @@ func (w *writer) hookFacts() {
 	f.add("Your customer stands in", codeSpan(hooks.Tenant))
 	f.add("The resource stands in", codeSpan(hooks.OrderBy))
 	if r := hooks.Retention; r != nil {
-		f.add("Kept for", retentionWords(r))
+		f.add("Kept for", retentionWords(r), w.pending("webhook.retention"))
 	}
-	f.add("Never shown", codes(hooks.Redact))
+	f.add("Never shown", codes(hooks.Redact), w.pending("webhook.redact"))
 	if r := hooks.Reconcile; r != nil {
 		overlap := ""
 		if r.Overlap != 0 {
 			overlap = ", reaching back " + r.Overlap.String() + " behind the question before"
 		}
-		f.add("Events that never came", "are looked for with ", codeSpan(r.List), " every ", r.Every.String(), overlap)
+		f.add("Events that never came", "are looked for with ", codeSpan(r.List), " every ", r.Every.String(), overlap, w.pending("webhook.reconcile"))
 	}
 	w.table("What holds for every event", []string{"What", "How"}, f)
 }

@@ -38,7 +38,7 @@ func (w *writer) profile() {
 		rows = append(rows, []text{t(codeSpan(s.Path)), confidenceText(s.Provenance), sourcesText(s.Provenance.Source), w.confirmedText(s.Name), t(s.Provenance.Note)})
 	}
 	w.part("sources", "Where the facts are from")
-	w.table("Sections of the profile that the plan uses", []string{"Section", "How well known", "Source", "Confirmed", "Note"}, rows)
+	w.table("Sections of the profile", []string{"Section", "How well known", "Source", "Confirmed", "Note"}, rows)
 }
 
 func orUnknown(s string) string {
@@ -182,7 +182,7 @@ func (w *writer) auth() {
 	}
 	steps = append(steps, t("Secrets stand in the plan by reference only. The gateway reads them where they are kept and puts the credential on a request just before it is sent."))
 	if w.plan.Auth.RotateEvery != 0 {
-		steps = append(steps, t("A credential is replaced every ", strongSpan(w.plan.Auth.RotateEvery.String()), ". Several references of one secret are valid at once while it is replaced."))
+		steps = append(steps, t("A credential is replaced every ", strongSpan(w.plan.Auth.RotateEvery.String()), w.pending("auth.rotate_every"), ". Several references of one secret are valid at once while it is replaced."))
 	} else {
 		steps = append(steps, t(strongSpan("The plan does not say how often a credential is replaced.")))
 	}

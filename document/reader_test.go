@@ -56,8 +56,8 @@ func TestSaysWhatIsOpen(t *testing.T) {
 	md, _ := both(t, p, nil)
 	top, _, _ := strings.Cut(md, "## Provider profile")
 	for _, want := range []string{
-		"**2 questions**; **4 parts** of the profile nobody has confirmed",
-		"| `profile.sandbox` | Is it so?",
+		"**2 questions**; **2 parts** of the profile nobody has confirmed",
+		"| `profile.webhooks` | Is it so? From memory are `retries`, `replay`, `verify.rotation`. |",
 		"| `profile.idempotency` | Is it so? From memory are `max_length`. |",
 		"| Not served yet | `production`:",
 		"| `endpoint.get_customer.cache` |",
@@ -66,8 +66,10 @@ func TestSaysWhatIsOpen(t *testing.T) {
 			t.Errorf("the top does not say %q", want)
 		}
 	}
-	if strings.Contains(top, "profile.limits") {
-		t.Error("limits were confirmed and are asked for")
+	for _, no := range []string{"profile.limits", "profile.sandbox", "profile.service"} {
+		if strings.Contains(top, no) {
+			t.Errorf("%s was confirmed or is not rested upon, and is asked for", no)
+		}
 	}
 
 	p.OpenQuestions = nil
@@ -78,6 +80,39 @@ func TestSaysWhatIsOpen(t *testing.T) {
 	md, _ = both(t, p, nil)
 	if !strings.Contains(md, "## Open questions\n\nNone.\n") || !strings.Contains(md, "| Open questions | none asked |") {
 		t.Error("all is answered, and it does not say so")
+	}
+}
+
+// R8.4: whoever reads one section only learns there too what is not done yet.
+func TestMarksWhatIsOnlyPlanned(t *testing.T) {
+	t.Parallel()
+	p := load(t)
+	md, _ := both(t, p, nil)
+	_, rest, _ := strings.Cut(md, "## Provider profile")
+	rest, _, _ = strings.Cut(rest, "## Tests")
+	_, after, _ := strings.Cut(md, "## Monitoring")
+	rest += after
+	const mark = " (**not acted upon yet**)"
+	for _, want := range []string{
+		"A credential is replaced every **90d**" + mark,
+		"| Show the payer; reader for conflicts. | read | 30s | cached" + mark + " |",
+		"the last answer is given while the provider can't be reached" + mark,
+		"| an answer may be served again for 30s" + mark,
+		"then keep ours" + mark,
+		"| payloads 30d, ids 90d" + mark,
+		"| `data.object.customer_email`" + mark,
+		"behind the question before" + mark,
+		"| Channels | `ops`" + mark,
+		"| Silence is reported after | 30m" + mark,
+		"| create | 10s | queue |", // which is acted upon
+	} {
+		if !strings.Contains(rest, want) {
+			t.Errorf("no section says %q", want)
+		}
+	}
+	// A fallback stands twice; each other statement once.
+	if n := strings.Count(rest, mark); n != len(p.Unenforced())+1 {
+		t.Errorf("%d marks for %d statements", n, len(p.Unenforced()))
 	}
 }
 

@@ -12,9 +12,9 @@ func (w *writer) monitoring() {
 	var f facts
 	f.add("On call", m.Owner)
 	f.add("Runbook", lookOrCode(m.Runbook))
-	f.add("Channels", codes(m.Notify))
+	f.add("Channels", codes(m.Notify), w.pending("monitoring.notify"))
 	if m.ExpectCallsEvery != 0 {
-		f.add("Silence is reported after", m.ExpectCallsEvery.String())
+		f.add("Silence is reported after", m.ExpectCallsEvery.String(), w.pending("monitoring.expect_calls_every"))
 	}
 	var alerts []string
 	for _, key := range w.errorKeys() {
@@ -59,12 +59,12 @@ func (w *writer) checklist() {
 	if n := len(p.OpenQuestions); n > 0 {
 		add("Answer the ", count(n, "open question"), ".")
 	}
-	for _, u := range w.unsure() {
+	for _, r := range w.plan.Recalled() {
 		what := text(nil)
-		if len(u.fields) > 0 {
-			what = t(" (", codes(u.fields), ")")
+		if len(r.Fields) > 0 {
+			what = t(" (", codes(r.Fields), ")")
 		}
-		add("Confirm ", codeSpan("profile."+u.section.Path), what, " against the provider's documentation, with day and source.")
+		add("Confirm ", codeSpan("profile."+r.Section.Path), what, " against the provider's documentation, with day and source.")
 	}
 	if p.Profile.Spec == nil || p.Profile.Spec.SHA256 == "" {
 		add("Pin the provider's API document by its hash.")

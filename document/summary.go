@@ -45,7 +45,7 @@ func (w *writer) summary() {
 }
 
 func (w *writer) openCount() text {
-	open, recalled := len(w.plan.OpenQuestions), len(w.unsure())
+	open, recalled := len(w.plan.OpenQuestions), len(w.plan.Recalled())
 	out := t(strongSpan(count(open, "question")))
 	if open == 0 {
 		out = t("none asked")
@@ -77,31 +77,7 @@ func (w *writer) failureSummary() [][]text {
 	return rows
 }
 
-// unsureFact is a part of the profile that rests on memory and that nobody has
-// confirmed (R0.1).
-type unsureFact struct {
-	section catalog.Section
-	fields  []string // empty: all of the section
-}
-
-// unsure lists what nobody has confirmed in the sections the plan uses.
-func (w *writer) unsure() []unsureFact {
-	var list []unsureFact
-	for _, s := range w.sections() {
-		if _, ok := w.plan.Confirmed(s.Name); ok {
-			continue
-		}
-		switch {
-		case s.Provenance.Confidence == catalog.Recalled || s.Provenance.Confidence == "":
-			list = append(list, unsureFact{section: s})
-		case len(s.Provenance.Unsure) > 0:
-			list = append(list, unsureFact{s, s.Provenance.Unsure})
-		}
-	}
-	return list
-}
-
-// sections are those of the profile the plan stands on: of the ways to
+// sections are those of the profile that this document shows: of the ways to
 // authenticate only the one that is used, webhooks only when events are.
 func (w *writer) sections() []catalog.Section {
 	auth := 0
@@ -129,8 +105,8 @@ func (w *writer) asked(section string) bool {
 
 func (w *writer) questions() {
 	w.section("open-questions", "Open questions")
-	unsure := w.unsure()
-	if len(w.plan.OpenQuestions) == 0 && len(unsure) == 0 {
+	recalled := w.plan.Recalled()
+	if len(w.plan.OpenQuestions) == 0 && len(recalled) == 0 {
 		w.say("None.")
 		return
 	}
@@ -138,22 +114,22 @@ func (w *writer) questions() {
 	for _, q := range w.plan.OpenQuestions {
 		rows = append(rows, []text{t(codeSpan(q.About)), t(q.Ask), lookText(q.Look)})
 	}
-	for _, u := range unsure {
-		if w.asked(u.section.Name) {
+	for _, r := range recalled {
+		if w.asked(r.Section.Name) {
 			continue
 		}
 		ask := t("Is it so? The profile has this section from memory.")
-		if len(u.fields) > 0 {
-			ask = t("Is it so? From memory are ", codes(u.fields), ".")
+		if len(r.Fields) > 0 {
+			ask = t("Is it so? From memory are ", codes(r.Fields), ".")
 		}
-		look := t(sourcesText(u.section.Provenance.Source))
-		if len(u.section.Provenance.Source) == 0 {
+		look := t(sourcesText(r.Section.Provenance.Source))
+		if len(r.Section.Provenance.Source) == 0 {
 			look = lookText(w.provider.Docs)
 		}
-		rows = append(rows, []text{t(codeSpan("profile." + u.section.Path)), ask, look})
+		rows = append(rows, []text{t(codeSpan("profile." + r.Section.Path)), ask, look})
 	}
 	w.table("What nobody has answered yet", []string{"About", "Question", "Where to look"}, rows)
-	if len(unsure) > 0 {
+	if len(recalled) > 0 {
 		w.say("Whoever confirms a part of the profile writes it into the plan under ", codeSpan("profile.confirmed"), ", with the day and the source.")
 	}
 }
@@ -184,6 +160,15 @@ func (w *writer) notYet() {
 		rows[i] = []text{t(codeSpan(r.ID)), t(r.Statement), t(r.Reason)}
 	}
 	w.table("Statements this version does not act upon", []string{"Row", "Statement", "Why not"}, rows)
+}
+
+// pending marks a statement where it is told again, when it is the row of one
+// that this version does not act upon; nothing for all others.
+func (w *writer) pending(row string) text {
+	if slices.ContainsFunc(w.unenforced, func(r plan.Row) bool { return r.ID == row }) {
+		return t(" (", strongSpan("not acted upon yet"), ")")
+	}
+	return nil
 }
 
 // notServed are the environments with secrets this version can't read: the

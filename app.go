@@ -115,7 +115,7 @@ func (a *App) wire() error {
 	}
 	a.handler = api.New(api.Config{
 		Integrations: outgoing, Records: a.store, Keys: a.store, Receiver: receiver, Wake: a.runner.Wake,
-		Log: a.config.Log, Now: a.config.Now, Version: Version(), BodyLimit: a.config.BodyLimit,
+		Log: a.config.Log, Now: a.config.Now, Version: a.config.Version, BodyLimit: a.config.BodyLimit,
 	})
 	return nil
 }

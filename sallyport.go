@@ -56,6 +56,9 @@ type Config struct {
 	Log *slog.Logger
 	// LookupEnv resolves env: references. Nil means os.LookupEnv.
 	LookupEnv func(name string) (string, bool)
+	// Version is what /healthz and the OpenAPI document say of the program.
+	// Empty means the version of this module.
+	Version string
 	// Now is the clock and Dice a number in [0, 1) for jitter. Nil means the
 	// real ones.
 	Now  func() time.Time
@@ -70,6 +73,7 @@ func (c Config) withDefaults() Config {
 	}
 	set(&c.Environment, "development")
 	set(&c.Database, "sqlite:sallyport.db")
+	set(&c.Version, Version())
 	if c.BodyLimit == 0 {
 		c.BodyLimit = 1_000_000
 	}

@@ -62,7 +62,7 @@ func serve(ctx context.Context, ui *terminal, c config.Config) error {
 	log := newLogger(ui, c)
 	app, err := sallyport.New(ctx, sallyport.Config{
 		Plans: c.Plans, Environment: c.Environment, Database: c.Database, PublicURL: c.PublicURL,
-		BodyLimit: c.BodyLimit, Queue: c.Queue, Workers: c.Workers, Grace: c.Grace, Log: log,
+		BodyLimit: c.BodyLimit, Queue: c.Queue, Workers: c.Workers, Grace: c.Grace, Log: log, Version: buildVersion(),
 	})
 	if err != nil {
 		return err

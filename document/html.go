@@ -91,11 +91,17 @@ func htmlList(b *bytes.Buffer, l list) {
 	b.WriteString(end + "\n")
 }
 
+// shortTable is how many rows a table may have to stay whole on paper.
+const shortTable = 8
+
 // htmlTable writes a table in a frame that scrolls when the window is narrow.
 func htmlTable(b *bytes.Buffer, tb table) {
 	class := "frame"
 	if len(tb.head) == 2 {
 		class = "frame facts"
+	}
+	if len(tb.rows) <= shortTable {
+		class += " short"
 	}
 	fmt.Fprintf(b, "<div class=\"%s\" tabindex=\"0\" role=\"region\" aria-label=\"%s\">\n<table>\n", class, htmlEscape(tb.caption))
 	fmt.Fprintf(b, "<caption>%s</caption>\n<thead><tr>", htmlEscape(tb.caption))

@@ -5,7 +5,8 @@
 //
 // A delivery is CloudEvents 1.0 JSON, signed with the headers of Standard
 // Webhooks. 2xx is done; 410 stops; Retry-After may only delay; everything else
-// is tried again on the schedule until it is used up. What a person must fix
+// is tried again on the schedule until it is used up; a person who then asks for
+// the event again begins the schedule anew. What a person must fix
 // (a mapping that refuses the payload) fails at once, and can be retried when
 // it is fixed.
 package deliver
@@ -269,12 +270,15 @@ func (d *Deliverer) outcome(e integration.Event, one *integration.Delivery, r re
 	if r.err != nil {
 		one.Error = r.err.Error()
 		out.Error = one.Error
-		at, again := Next(d.config.Redelivery, e.Attempts, d.config.Now(), d.config.Dice(), r.retryAfter)
+		at, again := Next(d.config.Redelivery, e.Attempts-e.RetriedAfter, d.config.Now(), d.config.Dice(), r.retryAfter)
 		switch {
 		case r.final || !again:
 			one.State, out.Status = integration.DeliveryFailed, integration.EventFailed
 			if !r.final {
 				out.Error += fmt.Sprintf("; given up after %d attempts", e.Attempts)
+				if e.RetriedAfter > 0 {
+					out.Error += fmt.Sprintf(", %d of them since it was asked for again", e.Attempts-e.RetriedAfter)
+				}
 			}
 		default:
 			one.State, out.Status, out.DueAt = integration.DeliveryRetrying, integration.EventReceived, at.UTC()

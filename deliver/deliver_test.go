@@ -239,6 +239,28 @@ func TestGivesUpWhenTheScheduleIsUsedUp(t *testing.T) {
 	}
 }
 
+// R5.10: a person who asks again gets the whole schedule anew, not one attempt;
+// attempts go on counting.
+func TestAskedForAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBundle(t, roundTrip(func(*http.Request) (*http.Response, error) { return answer(500) }), canary)
+		e := testEvent("invoice.paid", paid)
+		e.Attempts, e.RetriedAfter = 4, 3
+		out := b.Deliver(t.Context(), e)
+		if out.Status != integration.EventReceived || !out.DueAt.Equal(time.Now().Add(4500*time.Millisecond)) || out.Deliveries[0].Attempt != 4 {
+			t.Errorf("the first attempt since: %+v", out)
+		}
+		if e.Attempts++; b.Deliver(t.Context(), e).Status != integration.EventReceived {
+			t.Error("the second attempt since is the last")
+		}
+		e.Attempts++
+		if out := b.Deliver(t.Context(), e); out.Status != integration.EventFailed || !strings.Contains(out.Error, "given up after 6 attempts, 3 of them since it was asked for again") {
+			t.Errorf("the third attempt since: %+v", out)
+		}
+	})
+}
+
 // What a person must mend fails at once and names its place; nothing is sent.
 func TestRefusesWhatAPersonMustMend(t *testing.T) {
 	t.Parallel()

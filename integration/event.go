@@ -39,7 +39,11 @@ type Event struct {
 	Payload    []byte      // the exact bytes of the body
 	Status     EventStatus // where it stands
 	Attempts   int         // how many times a worker began to process it
-	Error      string      // why the last attempt failed, for the operator; free of secrets
+	// RetriedAfter is how many of them were behind it when a person last asked
+	// for it again: the schedule of redelivery counts from there. It is zero in
+	// lists.
+	RetriedAfter int
+	Error        string // why the last attempt failed, for the operator; free of secrets
 	// ProcessedAt is when the event reached a final status; zero before.
 	ProcessedAt time.Time
 	// DueAt is when the event may next be worked on; meaningful while Received.

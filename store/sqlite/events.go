@@ -10,11 +10,15 @@ import (
 	"github.com/sallyport/sallyport/integration"
 )
 
-// eventColumns are what a list shows of an event; its large columns, headers
-// and payload, follow where one is read whole.
+// eventColumns are what a list shows of an event; wholeColumns
+// follow where one is read whole.
 const eventColumns = "seq, id, tenant_id, provider, source, event_type, external_id, subject, status, attempts, occurred_at, received_at, processed_at, due_at, error"
 
-// scanEvent reads eventColumns, and headers and payload if whole.
+// wholeColumns follow eventColumns where an event is read whole. A column that
+// stands behind the payload is slow to read where the payload is not read too.
+const wholeColumns = ", headers, payload, retried_after"
+
+// scanEvent reads eventColumns, and wholeColumns if whole.
 func scanEvent(r rowScanner, whole bool) (seq int64, e integration.Event, err error) {
 	var occurred, processed, due sql.NullInt64
 	var received int64
@@ -24,7 +28,7 @@ func scanEvent(r rowScanner, whole bool) (seq int64, e integration.Event, err er
 		&occurred, &received, &processed, &due, &e.Error,
 	}
 	if whole {
-		into = append(into, &headers, &e.Payload)
+		into = append(into, &headers, &e.Payload, &e.RetriedAfter)
 	}
 	if err := r.Scan(into...); err != nil {
 		return 0, e, err
@@ -81,7 +85,7 @@ func eventPage(f integration.Filter) page {
 // Event reads one event whole, with its deliveries in the order they were
 // made; integration.ErrNotFound if there is none.
 func (s *Store) Event(ctx context.Context, id string) (integration.Event, []integration.Delivery, error) {
-	_, e, err := scanEvent(s.read.QueryRowContext(ctx, "SELECT "+eventColumns+", headers, payload FROM webhook_events WHERE id = ?", id), true)
+	_, e, err := scanEvent(s.read.QueryRowContext(ctx, "SELECT "+eventColumns+wholeColumns+" FROM webhook_events WHERE id = ?", id), true)
 	if err != nil {
 		return integration.Event{}, nil, oneError("event", id, err)
 	}
@@ -102,12 +106,12 @@ func (s *Store) Event(ctx context.Context, id string) (integration.Event, []inte
 }
 
 // RetryEvent makes an event due at now, whatever came of it before; its
-// attempts go on counting. The audit entry is written with it or not at all.
+// attempts go on counting, and RetriedAfter says where they stood. The audit entry is written with it or not at all.
 // It is integration.ErrNotFound if there is no such event and
 // integration.ErrState while one is being processed.
 func (s *Store) RetryEvent(ctx context.Context, id string, now time.Time, audit integration.AuditEntry) error {
 	return s.writer.do(ctx, s.writer.jobs, func(t *transaction) error {
-		n, err := t.exec(`UPDATE webhook_events SET status = 'received', due_at = ?2, processed_at = NULL, error = ''
+		n, err := t.exec(`UPDATE webhook_events SET status = 'received', due_at = ?2, processed_at = NULL, error = '', retried_after = attempts
 			WHERE id = ?1 AND status <> 'processing'`, id, micros(now))
 		if err != nil {
 			return fmt.Errorf("sqlite: retry of event %s: %w", id, err)

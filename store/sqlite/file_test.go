@@ -109,6 +109,36 @@ func TestOpenRefusesTheFuture(t *testing.T) {
 	}
 }
 
+// A file of the first version gets what came since, and keeps its events.
+func TestOpenThePast(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "past.db")
+	s, err := Open(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := withoutWriter(t, s)
+	for _, back := range []string{
+		"ALTER TABLE webhook_events DROP COLUMN retried_after", "DELETE FROM goose_db_version WHERE version_id > 1",
+		`INSERT INTO webhook_events (id, tenant_id, provider, source, event_type, external_id, subject, status, attempts, received_at, created_at, headers, payload)
+			VALUES ('old', '', 'stripe', '', 'invoice.paid', 'evt_1', '', 'failed', 16, 1, 1, '{}', '{}')`,
+	} {
+		if _, err := s.write.ExecContext(ctx, back); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = s.read.Close()
+	_ = s.write.Close()
+	s, err = Open(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if e, _, err := s.Event(t.Context(), "old"); err != nil || e.Attempts != 16 || e.RetriedAfter != 0 {
+		t.Errorf("%+v, %v", e, err)
+	}
+}
+
 // withoutWriter ends the writer, so that its connection can be used.
 func withoutWriter(t *testing.T, s *Store) context.Context {
 	t.Helper()

@@ -86,7 +86,7 @@ func (q EventQueue) lent(ctx context.Context, loans []loan) ([]lease.Held[integr
 	}
 	held := make([]lease.Held[integration.Event], 0, len(loans))
 	rows, err := q.s.read.QueryContext(ctx,
-		"SELECT "+eventColumns+", headers, payload FROM webhook_events WHERE seq IN (SELECT value FROM json_each(?))", jsonArray(seqs))
+		"SELECT "+eventColumns+wholeColumns+" FROM webhook_events WHERE seq IN (SELECT value FROM json_each(?))", jsonArray(seqs))
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: events on loan: %w", err)
 	}

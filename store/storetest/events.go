@@ -187,8 +187,8 @@ func testCursors(f *fixture) {
 	}
 }
 
-// R5.10, R9.5: a person retries what is final; attempts go on counting, and
-// the audit log says who did it.
+// R5.10, R9.5: a person retries what is final; attempts go on counting, with a
+// mark from where the schedule begins anew, and the audit log says who did it.
 func testRetryEvent(f *fixture) {
 	now := start.Add(time.Hour)
 	for _, status := range []integration.EventStatus{integration.EventFailed, integration.EventProcessed, integration.EventIgnored} {
@@ -198,11 +198,15 @@ func testRetryEvent(f *fixture) {
 			f.Fatalf("retry of a %s event: %v", status, err)
 		}
 		got, _ := f.read(e.ID)
-		if got.Status != integration.EventReceived || !got.DueAt.Equal(now) || !got.ProcessedAt.IsZero() || got.Attempts != 1 || got.Error != "" {
+		if got.Status != integration.EventReceived || !got.DueAt.Equal(now) || !got.ProcessedAt.IsZero() || got.Attempts != 1 || got.RetriedAfter != 1 || got.Error != "" {
 			f.Errorf("retried, it stands at %+v", got)
 		}
-		if held := f.process(now, integration.Outcome{Status: integration.EventProcessed}); len(held) != 1 || held[0].Attempt != 2 {
-			f.Errorf("lent as %+v, want attempt 2", held)
+		again := integration.Outcome{Status: integration.EventReceived, DueAt: now, Error: "again"}
+		if held := f.process(now, again); len(held) != 1 || held[0].Attempt != 2 || held[0].Value.RetriedAfter != 1 {
+			f.Errorf("lent as %+v, want attempt 2, the first since the retry", held)
+		}
+		if held := f.process(now, integration.Outcome{Status: integration.EventProcessed}); len(held) != 1 || held[0].Attempt != 3 || held[0].Value.RetriedAfter != 1 {
+			f.Errorf("lent as %+v, want attempt 3, the second since the retry", held)
 		}
 		if a := f.auditActions(); a[0] != "event.retry "+e.ID {
 			f.Errorf("the audit log says %v", a)
@@ -216,6 +220,9 @@ func testRetryEvent(f *fixture) {
 	held, err := f.Queue.Claim(f.Context(), lease.Claim{Owner: "w", Now: now, Until: now.Add(time.Minute), Limit: 1})
 	if err != nil || len(held) != 1 || held[0].ID != waiting.ID {
 		f.Fatalf("claimed %v, %v", held, err)
+	}
+	if held[0].Value.RetriedAfter != 0 {
+		f.Errorf("never tried and asked for: %+v", held[0].Value)
 	}
 	n := len(f.auditActions())
 	if err := f.Store.RetryEvent(f.Context(), waiting.ID, now, audit("event.retry", waiting.ID)); !errors.Is(err, integration.ErrState) {

@@ -59,10 +59,10 @@ func (w *writer) errors() {
 		}
 		reader := policy.Message
 		policy.Message = "" // has a column of its own
-		rows = append(rows, []text{t(codeSpan(key)), t(meaning(key)), t(policy.Words()), t(reader), t(from)})
+		rows = append(rows, []text{t(codeSpan(key)), t(meaning(key)), t(policy.Words(), w.pending("error."+key)), t(reader), t(from)})
 	}
 	w.table("What follows which answer", []string{"Answer", "Meaning", "What follows", "What the user reads", "From"}, rows)
-	w.say("Kept means: the call waits for a person, who can make it again. What an endpoint's effect forbids is not repeated, whatever stands here.")
+	w.say("Kept means: the call waits for a person, who can make it again. What an endpoint's effect forbids is not repeated, whatever stands here. Alert means: the failure stands in the log as an error, with alert=true; this version notifies nobody.")
 
 	e := w.provider.Errors
 	var f facts

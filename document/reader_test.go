@@ -87,6 +87,7 @@ func TestSaysWhatIsOpen(t *testing.T) {
 func TestMarksWhatIsOnlyPlanned(t *testing.T) {
 	t.Parallel()
 	p := load(t)
+	p.Errors["404"] = plan.ErrorPolicy{Alert: true}
 	md, _ := both(t, p, nil)
 	_, rest, _ := strings.Cut(md, "## Provider profile")
 	rest, _, _ = strings.Cut(rest, "## Tests")
@@ -104,14 +105,16 @@ func TestMarksWhatIsOnlyPlanned(t *testing.T) {
 		"behind the question before" + mark,
 		"| Channels | `ops`" + mark,
 		"| Silence is reported after | 30m" + mark,
-		"| create | 10s | queue |", // which is acted upon
+		"| create | 10s | queue" + mark + " |",
+		"| no retry; alert" + mark + " |",
+		"the call is kept while the provider can't be reached" + mark,
 	} {
 		if !strings.Contains(rest, want) {
 			t.Errorf("no section says %q", want)
 		}
 	}
-	// A fallback stands twice; each other statement once.
-	if n := strings.Count(rest, mark); n != len(p.Unenforced())+1 {
+	// The three fallbacks stand twice; each other statement once.
+	if n := strings.Count(rest, mark); n != len(p.Unenforced())+3 {
 		t.Errorf("%d marks for %d statements", n, len(p.Unenforced()))
 	}
 }

@@ -22,7 +22,7 @@ func (w *writer) monitoring() {
 			alerts = append(alerts, key)
 		}
 	}
-	f.add("Answers that alert at once", codes(alerts))
+	f.add("Answers logged as errors at once", codes(alerts))
 	f.add("The provider's status page", linkSpan(w.provider.Service.StatusPage))
 	w.table("Who looks, and at what", []string{"What", "Planned"}, f)
 	var missing []text

@@ -215,11 +215,15 @@ func (b *rowBuilder) errors() {
 	slices.SortFunc(keys, errorOrder)
 	for _, key := range keys {
 		policy := b.plan.ErrorPolicy(key)
-		origin := ""
-		if _, own := b.plan.Errors[key]; !own {
+		origin, alert := "", ""
+		_, own := b.plan.Errors[key]
+		switch {
+		case !own:
 			origin = " (default)"
+		case policy.Alert:
+			alert = "alert"
 		}
-		b.add("error", key, "errors."+key, "", "on %s: %s%s", key, policy.Words(), origin)
+		b.add("error", key, "errors."+key, alert, "on %s: %s%s", key, policy.Words(), origin)
 	}
 }
 

@@ -79,7 +79,8 @@ func TestUnenforced(t *testing.T) {
 		got[r.ID] = true
 	}
 	want := []string{
-		"auth.rotate_every", "endpoint.create_customer.on_conflict", "endpoint.get_customer.cache", "endpoint.get_customer.fallback",
+		"auth.rotate_every", "endpoint.create_customer.fallback", "endpoint.create_customer.on_conflict", "endpoint.get_customer.cache",
+		"endpoint.get_customer.fallback", "error.5xx",
 		"limit.cost", "monitoring.expect_calls_every", "monitoring.notify", "webhook.reconcile", "webhook.redact", "webhook.retention",
 	}
 	if ids := slices.Sorted(maps.Keys(got)); !slices.Equal(ids, want) {
@@ -92,7 +93,11 @@ func TestUnenforced(t *testing.T) {
 		}
 	}
 	// What the gateway does keep is not on the list.
-	quiet := &plan.Plan{Auth: plan.Auth{Use: "api_key"}, Endpoints: map[string]*plan.Endpoint{"a": {Call: "GET /a", Effect: plan.EffectRead, Fallback: "queue"}}}
+	// A default that alerts is no promise of the plan's.
+	quiet := &plan.Plan{
+		Auth: plan.Auth{Use: "api_key"}, Errors: map[string]plan.ErrorPolicy{"500": {Then: "keep"}},
+		Endpoints: map[string]*plan.Endpoint{"a": {Call: "GET /a", Effect: plan.EffectRead, Fallback: "fail"}},
+	}
 	if list := quiet.Unenforced(); len(list) != 0 {
 		t.Errorf("got %v", list)
 	}

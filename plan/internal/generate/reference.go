@@ -187,12 +187,20 @@ func (w *reference) notYet() error {
 		return err
 	}
 	w.b.WriteString("## Not acted upon by this version\n\nThese rows are part of the format; `sallyport serve` warns of each that a plan uses.\n\n| Row | Why |\n| --- | --- |\n")
+	told := map[string]bool{}
 	for _, row := range p.Unenforced() {
 		id := row.ID
-		if parts := strings.Split(id, "."); parts[0] == "endpoint" {
+		switch parts := strings.Split(id, "."); parts[0] {
+		case "endpoint":
 			id = "endpoint.NAME." + parts[2]
+		case "error":
+			id = "error.ANSWER"
 		}
-		fmt.Fprintf(&w.b, "| `%s` | %s |\n", id, row.Reason)
+		line := fmt.Sprintf("| `%s` | %s |\n", id, row.Reason)
+		if !told[line] {
+			w.b.WriteString(line)
+		}
+		told[line] = true
 	}
 	return nil
 }

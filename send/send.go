@@ -126,7 +126,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	return t.http.RoundTrip(r)
+	return t.http.RoundTrip(once(r))
 }
 
 // CloseIdleConnections closes the connections that carry no request.

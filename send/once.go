@@ -1,0 +1,40 @@
+package send
+
+import (
+	"maps"
+	"net/http"
+)
+
+// replayKeys are headers by which net/http takes any request for one that it
+// may send again by itself when a connection it had used before breaks
+// (Request.isReplayable). Whether a request is repeated is not for the
+// transport to decide: what is irreversible is not, key or no key.
+var replayKeys = []string{"Idempotency-Key", "X-Idempotency-Key"}
+
+// once is the request in a form that net/http does not repeat after any of it
+// was written: the names of those headers in a spelling it does not look for.
+// Names of headers are the same in any case (RFC 9110, section 5.1). A request
+// with a body that can't be rewound is not repeated anyway. Reads still may be.
+func once(r *http.Request) *http.Request {
+	if r.Body != nil && r.Body != http.NoBody && r.GetBody == nil {
+		return r
+	}
+	var out *http.Request
+	for _, name := range replayKeys {
+		values, ok := r.Header[name]
+		if !ok {
+			continue
+		}
+		if out == nil {
+			copied := *r
+			copied.Header = maps.Clone(r.Header)
+			out = &copied
+		}
+		delete(out.Header, name)
+		out.Header[name[:len(name)-len("Key")]+"key"] = values
+	}
+	if out == nil {
+		return r
+	}
+	return out
+}

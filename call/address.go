@@ -72,6 +72,25 @@ func (s *Service) leadsAway(r *http.Request) bool {
 	return true
 }
 
+// dotted reports whether a path has a segment "." or "..", escaped or not: what
+// the plan says of a path must not be dodged by writing it another way.
+func dotted(path string) bool {
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment == "." || segment == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+func refuseDots() error {
+	return &integration.Failure{
+		Class: integration.ClassInvalid, Code: CodePath,
+		Message: "The path is not usable: it has a segment \".\" or \"..\".",
+		Hint:    "Write the path as the provider documents it.",
+	}
+}
+
 func refuseRedirect(to *url.URL) error {
 	return &integration.Failure{
 		Class: integration.ClassInvalid, Code: CodeRedirect, Reason: "egress",

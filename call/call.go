@@ -66,6 +66,7 @@ const (
 	CodeUnknownOutcome  = "unknown_outcome"     // it may have had its effect; kept for a person (R4.7)
 	CodePathVariable    = "path_variable"       // a path variable is missing, unknown or unfit
 	CodeBody            = "invalid_body"        // the mapping or the encoding refuses the body
+	CodePath            = "invalid_path"        // the path has dot segments
 	CodeRequestBody     = "request_body"        // the caller's body could not be read
 	CodeAnswer          = "answer_not_mapped"   // the provider's answer does not fit the plan's mapping
 	CodeLimit           = "limit"               // our own limit: no turn in time

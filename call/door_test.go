@@ -146,6 +146,30 @@ func TestRedirectAway(t *testing.T) {
 	}
 }
 
+// R4.7: an irreversible endpoint stays one however its path is written.
+func TestPathWrittenAnotherWay(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/v1/payouts", "/v1/payouts/", "/v1//payouts"} {
+		b := newBundle(t, parse(t, stripePlan), "development", answer(503, "down"))
+		r := request(t, http.MethodPost, "https://api.stripe.com"+path, "amount=1")
+		r.Header.Set("Idempotency-Key", "k1")
+		if _, _, _, err := b.ask(t, r); err != nil {
+			t.Fatal(path, err)
+		}
+		if c := b.journal.calls[0]; len(b.provider.asked) != 1 || c.Effect != "irreversible" || c.State != integration.CallUnknown {
+			t.Errorf("%s: asked %d times, effect %s, state %s", path, len(b.provider.asked), c.Effect, c.State)
+		}
+	}
+	for _, path := range []string{"/v1/customers/../payouts", "/v1/./payouts", "/v1/customers/%2e%2e/payouts"} {
+		b := newBundle(t, parse(t, stripePlan), "development", answer(200, "{}"))
+		_, _, _, err := b.ask(t, request(t, http.MethodPost, "https://api.stripe.com"+path, "amount=1"))
+		var f *integration.Failure
+		if !errors.As(err, &f) || f.Code != call.CodePath || len(b.provider.asked) != 0 {
+			t.Errorf("%s: %v, asked %d times", path, err, len(b.provider.asked))
+		}
+	}
+}
+
 // A journal that fails is heard of, and does not take the answer away.
 func TestJournalFails(t *testing.T) {
 	t.Parallel()

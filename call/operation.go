@@ -3,6 +3,8 @@ package call
 import (
 	"fmt"
 	"net/http"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/catalog"
@@ -93,9 +95,14 @@ func (s *Service) compileHeaders() {
 	s.fixed = append(s.fixed, fixedHeader{"User-Agent", []string{"sallyport"}})
 }
 
-// operationFor is the endpoint a request is for, or a stand-in by its method.
-func (s *Service) operationFor(method, path string) *operation {
-	if name, ok := s.routes.Endpoint(method, path); ok {
+// operationFor is the endpoint a request is for, or a stand-in by its method. A
+// path is looked up as a provider may read it: "/v1/payouts/" and
+// "/v1//payouts" are held to what the plan says of "/v1/payouts".
+func (s *Service) operationFor(method, asked string) *operation {
+	if strings.Contains(asked, "//") || len(asked) > 1 && strings.HasSuffix(asked, "/") {
+		asked = path.Clean(asked)
+	}
+	if name, ok := s.routes.Endpoint(method, asked); ok {
 		return s.endpoints[name]
 	}
 	switch method {

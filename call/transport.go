@@ -36,6 +36,12 @@ func (d *door) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return nil, refuseRedirect(r.URL)
 	}
+	if dotted(r.URL.Path) {
+		if r.Body != nil {
+			_ = r.Body.Close() // nothing was read from it
+		}
+		return nil, refuseDots()
+	}
 	path, raw := r.URL.Path, r.URL.RawPath
 	if d.entry != integration.EntryProxy {
 		path, raw = s.relative(r.URL)

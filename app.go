@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
+	"sync/atomic"
 
 	"github.com/sallyport/sallyport/api"
 	"github.com/sallyport/sallyport/call"
@@ -37,6 +36,7 @@ type App struct {
 	deliverer *deliver.Deliverer
 	runner    *lease.Runner[integration.Event, integration.Outcome]
 	handler   http.Handler
+	ran       atomic.Bool // Run began its one run
 }
 
 // service is one plan with what runs it.
@@ -44,6 +44,7 @@ type service struct {
 	plan    *plan.Plan
 	secrets *vault.Secrets
 	calls   *call.Service
+	sender  *send.Transport
 }
 
 // New loads the plans, resolves their secrets, opens the database and wires
@@ -52,11 +53,8 @@ type service struct {
 func New(ctx context.Context, c Config) (*App, error) {
 	c = c.withDefaults()
 	plans, err := loadPlans(c.Plans)
-	if err != nil {
-		return nil, err
-	}
+	problems := []error{err}
 	a := &App{config: c, services: make(map[string]*service, len(plans))}
-	var problems []error
 	for _, p := range plans {
 		secrets, err := vault.Open(p, c.Environment, c.LookupEnv)
 		if err != nil {
@@ -65,12 +63,12 @@ func New(ctx context.Context, c Config) (*App, error) {
 		}
 		a.services[p.Service] = &service{plan: p, secrets: secrets}
 	}
-	if err := errors.Join(problems...); err != nil {
-		return nil, err
-	}
 	path, ok := strings.CutPrefix(c.Database, "sqlite:")
 	if !ok {
-		return nil, fmt.Errorf("database %q: want sqlite:PATH; this version keeps its data in SQLite", c.Database)
+		problems = append(problems, fmt.Errorf("database %q: want sqlite:PATH; this version keeps its data in SQLite", c.Database))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
 	}
 	if a.store, err = sqlite.Open(ctx, path, sqlite.Options{Queue: c.Queue, Now: c.Now}); err != nil {
 		return nil, err
@@ -85,11 +83,12 @@ func New(ctx context.Context, c Config) (*App, error) {
 // wire puts the two journeys together.
 func (a *App) wire() error {
 	var outgoing []api.Integration
+	var problems []error
 	for _, name := range a.Services() {
 		s := a.services[name]
-		var err error
-		if s.calls, err = a.calls(s); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		if err := a.calls(s); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", name, err))
+			continue
 		}
 		outgoing = append(outgoing, api.Integration{
 			Plan: s.plan, Environment: a.config.Environment, Calls: s.calls,
@@ -97,10 +96,10 @@ func (a *App) wire() error {
 		})
 	}
 	receiver, err := receive.New(a.receiving())
-	if err != nil {
-		return err
-	}
-	if a.deliverer, err = deliver.New(a.delivering()); err != nil {
+	problems = append(problems, err)
+	a.deliverer, err = deliver.New(a.delivering())
+	problems = append(problems, err)
+	if err := errors.Join(problems...); err != nil {
 		return err
 	}
 	a.runner, err = lease.New(lease.Config[integration.Event, integration.Outcome]{
@@ -120,21 +119,21 @@ func (a *App) wire() error {
 	return nil
 }
 
-// calls is the outbound journey of one service.
-func (a *App) calls(s *service) (*call.Service, error) {
+// calls makes the outbound journey of one service.
+func (a *App) calls(s *service) error {
 	base, hosts, err := outboundHosts(s.plan, a.config.Environment)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	sender, err := send.New(send.Config{Hosts: hosts, AllowPrivate: privateHost(base)})
-	if err != nil {
-		return nil, err
+	if s.sender, err = send.New(send.Config{Hosts: hosts, AllowPrivate: privateHost(base)}); err != nil {
+		return err
 	}
-	return call.New(call.Config{
-		Plan: s.plan, Environment: a.config.Environment, Transport: sender, Journal: a.store,
+	s.calls, err = call.New(call.Config{
+		Plan: s.plan, Environment: a.config.Environment, Transport: s.sender, Journal: a.store,
 		Secret: func() integration.Secret { return s.secrets.First(vault.APIKey) },
 		Log:    a.config.Log, Now: a.config.Now, Dice: a.config.Dice,
 	})
+	return err
 }
 
 func (a *App) receiving() receive.Config {
@@ -224,55 +223,16 @@ func (a *App) Handler() http.Handler { return a.handler }
 
 // Run works on what is due until ctx ends; it returns when everything it
 // started has returned. It fails at once when an event of a plan has neither a
-// destination nor a handler.
+// destination nor a handler, and when it ran before: an App runs once.
 func (a *App) Run(ctx context.Context) error {
 	if err := a.deliverer.Ready(); err != nil {
 		return err
 	}
+	if a.ran.Swap(true) {
+		return errors.New("sallyport: an App runs once; make another with New")
+	}
 	a.runner.Run(ctx)
 	return nil
-}
-
-// The limits of our server towards strangers. A webhook's headers come at once
-// or not at all; an answer may take as long as the provider behind the proxy.
-const (
-	headerTimeout = 10 * time.Second
-	bodyTimeout   = 60 * time.Second
-	idleTimeout   = 2 * time.Minute
-)
-
-// Serve serves Handler on l and runs Run until ctx ends; then it stops taking
-// requests, lets what is in hand finish, and closes the App.
-func (a *App) Serve(ctx context.Context, l net.Listener) error {
-	server := &http.Server{
-		Handler: a.handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.config.Log.Handler(), slog.LevelDebug),
-	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	working := make(chan error, 1)
-	go func() {
-		err := a.Run(ctx)
-		stop() // without workers there is no point in serving
-		working <- err
-	}()
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
-
-	var problems []error
-	select {
-	case <-ctx.Done():
-	case err := <-served:
-		problems = append(problems, err)
-		stop()
-	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Grace)
-	defer cancel()
-	if err := server.Shutdown(grace); err != nil {
-		problems = append(problems, fmt.Errorf("stopping: requests were still in hand after %s: %w", a.config.Grace, err), server.Close())
-	}
-	problems = append(problems, <-working, a.Close())
-	return errors.Join(problems...)
 }
 
 // ReloadSecrets resolves every reference again. A plan whose secrets can't be
@@ -286,8 +246,13 @@ func (a *App) ReloadSecrets() error {
 }
 
 // Close closes the database and idle connections. Serve does it by itself.
+// Calls that are still under way can't be written down any more. Closing twice
+// is harmless.
 func (a *App) Close() error {
 	a.deliverer.Close()
+	for _, s := range a.services {
+		s.sender.CloseIdleConnections()
+	}
 	if err := a.store.Close(); err != nil && !errors.Is(err, sqlite.ErrClosed) {
 		return err
 	}

@@ -24,7 +24,7 @@ import (
 	"github.com/sallyport/sallyport/plan"
 )
 
-// Config is what an App needs. Only Plans or PlanFiles must be set.
+// Config is what an App needs. Only Plans must be set.
 type Config struct {
 	// Plans is a folder; every *.yaml file in it is a plan.
 	Plans string

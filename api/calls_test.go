@@ -229,3 +229,38 @@ func TestProxyUnreachable(t *testing.T) {
 		t.Errorf("%v %s", a.header, a.text)
 	}
 }
+
+// What no answer can be is not passed on: it would end our own half-way. Nor is
+// what a provider writes in our name.
+func TestProxyOddAnswers(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]int{
+		"099 Odd": http.StatusBadGateway, "000 Nothing": http.StatusBadGateway, "101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: odd": http.StatusBadGateway,
+		"999 Odd": 999, "200 OK\r\nSallyport-Request-Id: forged\r\nSallyport-Reason: forged\r\nSallyport-Call: forged": 200,
+	} {
+		b := newBundle(t, func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			_, _ = io.WriteString(conn, "HTTP/1.1 "+line+"\r\nContent-Length: 2\r\nX-Provider: odd\r\n\r\n{}")
+		})
+		a := b.do(b.app, "GET", proxy+"/v1/customers/cus_1", "")
+		if want == http.StatusBadGateway {
+			a.problem(t, want, "provider_broken")
+			if a.header.Get("X-Provider") != "" {
+				t.Errorf("%s: header %v", line, a.header)
+			}
+		} else if a.status != want || a.text != "{}" {
+			t.Errorf("%s: %d %s", line, a.status, a.text)
+		}
+		if strings.Contains(fmt.Sprint(a.header), "forged") || a.header.Get("Sallyport-Call") == "" {
+			t.Errorf("%s: header %v", line, a.header)
+		}
+		if strings.Contains(b.log.String(), "panicked") {
+			t.Errorf("%s: %s", line, b.log)
+		}
+	}
+}

@@ -6,8 +6,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
+	"github.com/sallyport/sallyport/call"
 	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/problem"
 )
@@ -20,6 +22,9 @@ const TenantHeader = "Sallyport-Tenant"
 var hopByHop = []string{
 	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
+
+// ours are the headers of our own that a call puts onto the provider's answer.
+var ours = []string{call.HeaderCall, call.HeaderAttempts, call.HeaderReason}
 
 // proxy hands a request to the provider as it came, less our key, and the
 // provider's answer back as it came. The provider's own SDK can be pointed at
@@ -59,6 +64,9 @@ func (s *server) proxy(w http.ResponseWriter, r *http.Request) {
 	strip(answer.Header)
 	h := w.Header()
 	for name, values := range answer.Header {
+		if strings.HasPrefix(name, "Sallyport-") && !slices.Contains(ours, name) {
+			continue // not the provider's to say
+		}
 		h[name] = values
 	}
 	w.WriteHeader(answer.StatusCode)

@@ -60,6 +60,10 @@ func (s *Service) attempt(ctx context.Context, j *journey) (resp *http.Response,
 		resp.Body = body
 		failure, err = s.judge(j, a, resp, body)
 	}
+	if failure != nil && resp.StatusCode < 200 { // no status an answer can have (RFC 9110, section 15); it can't be handed on
+		_ = body.Close()
+		resp = nil
+	}
 	if err != nil {
 		failure = s.unanswered(ctx, within, a, err)
 		if resp != nil {

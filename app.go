@@ -10,7 +10,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sallyport/sallyport/api"
 	"github.com/sallyport/sallyport/call"
@@ -45,6 +47,9 @@ type service struct {
 	secrets *vault.Secrets
 	calls   *call.Service
 	sender  *send.Transport
+
+	rereading sync.Mutex
+	reread    time.Time // when secrets were last read again because one was refused
 }
 
 // New loads the plans, resolves their secrets, opens the database and wires
@@ -130,10 +135,30 @@ func (a *App) calls(s *service) error {
 	}
 	s.calls, err = call.New(call.Config{
 		Plan: s.plan, Environment: a.config.Environment, Transport: s.sender, Journal: a.store,
-		Secret: func() integration.Secret { return s.secrets.First(vault.APIKey) },
-		Log:    a.config.Log, Now: a.config.Now, Dice: a.config.Dice,
+		Secret:  func() integration.Secret { return s.secrets.First(vault.APIKey) },
+		Refused: func() { a.reread(s) },
+		Log:     a.config.Log, Now: a.config.Now, Dice: a.config.Dice,
 	})
 	return err
+}
+
+// rereadEvery is how often secrets are read again at most when the provider
+// refuses one.
+const rereadEvery = time.Second
+
+// reread reads the secrets of a service again: the provider refused one, and a
+// file may hold another by now (R4.2). One call does it for all.
+func (a *App) reread(s *service) {
+	s.rereading.Lock()
+	defer s.rereading.Unlock()
+	now := a.config.Now()
+	if now.Sub(s.reread) < rereadEvery {
+		return
+	}
+	s.reread = now
+	if err := s.secrets.Reload(); err != nil {
+		a.config.Log.Warn("secrets.reload", "service", s.plan.Service, "error", err)
+	}
 }
 
 func (a *App) receiving() receive.Config {

@@ -89,6 +89,9 @@ type Config struct {
 	Environment string // one of the plan's
 	// Secret returns the API key in use. It is asked before every attempt.
 	Secret func() integration.Secret
+	// Refused is called when the provider refused the key, before Secret is asked
+	// for the one to try again with (R4.2); nil: there is nothing to do.
+	Refused func()
 	// Transport sends; package send has the one for third parties.
 	Transport http.RoundTripper
 	Journal   Journal
@@ -104,6 +107,7 @@ type Config struct {
 type Service struct {
 	plan      *plan.Plan
 	secret    func() integration.Secret
+	refusal   func()
 	transport http.RoundTripper
 	journal   Journal
 	log       *slog.Logger
@@ -145,9 +149,12 @@ func New(c Config) (*Service, error) {
 	if c.Dice == nil {
 		c.Dice = rand.Float64
 	}
+	if c.Refused == nil {
+		c.Refused = func() {}
+	}
 	profile := c.Plan.Provider
 	s := &Service{
-		plan: c.Plan, secret: c.Secret, transport: c.Transport, journal: c.Journal, log: c.Log.With("service", c.Plan.Service), now: c.Now, dice: c.Dice,
+		plan: c.Plan, secret: c.Secret, refusal: c.Refused, transport: c.Transport, journal: c.Journal, log: c.Log.With("service", c.Plan.Service), now: c.Now, dice: c.Dice,
 		profile: profile, policy: retry.New(c.Plan, c.Deadline), routes: c.Plan.Routes(),
 	}
 	var err error

@@ -80,6 +80,9 @@ func (s *Service) decide(ctx context.Context, j *journey, a *integration.Attempt
 	if !until.IsZero() {
 		until = now.Add(time.Until(until)) // the caller's deadline on our clock
 	}
+	if f.Class == integration.ClassUnauthorized && s.secret() == used {
+		s.refusal()
+	}
 	denied := f.Class == integration.ClassLimited || f.Class == integration.ClassUnauthorized
 	j.doubtful = j.doubtful || a.Sent && !denied
 	return s.policy.Next(retry.Attempt{

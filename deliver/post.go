@@ -9,9 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
+	"github.com/sallyport/sallyport/classify"
 	"github.com/sallyport/sallyport/integration"
 )
 
@@ -80,24 +80,13 @@ func judge(answer *http.Response, now time.Time) result {
 	case code == http.StatusGone:
 		return result{status: code, final: true, err: errors.New("the destination answered 410: it wants no more of these")}
 	case code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable:
-		return result{status: code, err: fmt.Errorf("the destination answered %d", code), retryAfter: retryAfter(answer.Header.Get("Retry-After"), now)}
+		wait, _ := classify.RetryAfter(answer.Header, now)
+		return result{status: code, err: fmt.Errorf("the destination answered %d", code), retryAfter: wait}
 	case code >= 300 && code < 400:
 		return result{status: code, err: fmt.Errorf("the destination answered %d; redirects are not followed, name the final URL in the plan", code)}
 	default:
 		return result{status: code, err: fmt.Errorf("the destination answered %d", code)}
 	}
-}
-
-// retryAfter reads the header's two forms (RFC 9110, section 10.2.3); zero when
-// it is neither.
-func retryAfter(text string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseInt(text, 10, 32); err == nil && seconds > 0 {
-		return time.Duration(seconds) * time.Second
-	}
-	if at, err := http.ParseTime(text); err == nil && at.After(now) {
-		return at.Sub(now)
-	}
-	return 0
 }
 
 // transportError says what kept the request from being answered, without the

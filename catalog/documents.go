@@ -39,6 +39,16 @@ func OpenDocument(name string) (io.ReadCloser, error) {
 	return &document{Reader: unpacked, file: f}, nil
 }
 
+// ReadDocument returns an embedded document whole; see OpenDocument.
+func ReadDocument(name string) ([]byte, error) {
+	r, err := OpenDocument(name)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}
+
 func documentNames() []string {
 	names, err := fs.Glob(Documents(), "*/*.gz")
 	if err != nil {

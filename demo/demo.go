@@ -107,11 +107,11 @@ func (s *stage) writePlan() error {
 	if err != nil {
 		return err
 	}
-	spec, err := embedded(profile.Document.Embedded)
+	spec, err := catalog.ReadDocument(profile.Document.Embedded)
 	if err != nil {
 		return err
 	}
-	if s.fixtures, err = embedded(profile.Document.Fixtures); err != nil {
+	if s.fixtures, err = catalog.ReadDocument(profile.Document.Fixtures); err != nil {
 		return err
 	}
 	if s.document, err = openapi.Read(spec); err != nil {
@@ -189,13 +189,4 @@ func (s *stage) save(p *plan.Plan) (*plan.Plan, error) {
 		return nil, err
 	}
 	return loaded, os.WriteFile(filepath.Join(s.config.Folder, "stripe.html"), page, 0o600)
-}
-
-func embedded(name string) ([]byte, error) {
-	r, err := catalog.OpenDocument(name)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return io.ReadAll(r)
 }

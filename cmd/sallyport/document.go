@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -92,12 +91,7 @@ func readSpec(file string) ([]byte, error) {
 	if !embedded {
 		return os.ReadFile(file)
 	}
-	r, err := catalog.OpenDocument(name)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return io.ReadAll(r)
+	return catalog.ReadDocument(name)
 }
 
 // write puts a result into a file, or prints it when file is empty or "-".

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -156,10 +155,5 @@ func fixturesOf(p *catalog.Profile) ([]byte, error) {
 	if p.Document.Fixtures == "" {
 		return nil, nil
 	}
-	r, err := catalog.OpenDocument(p.Document.Fixtures)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return io.ReadAll(r)
+	return catalog.ReadDocument(p.Document.Fixtures)
 }

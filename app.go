@@ -287,10 +287,7 @@ func (a *App) Close() error {
 // outboundHosts are the base URL of a plan in an environment, and every host
 // its calls may go to.
 func outboundHosts(p *plan.Plan, environment string) (base *url.URL, hosts []string, err error) {
-	text := p.Environments[environment].BaseURL
-	if text == "" {
-		text = p.Provider.API.BaseURL
-	}
+	text := p.BaseURL(environment)
 	base, err = url.Parse(text)
 	if err != nil || base.Host == "" {
 		return nil, nil, fmt.Errorf("environments.%s.base_url: %q is no absolute URL", environment, text)

@@ -19,14 +19,10 @@ type home struct {
 
 // homesOf are the base URL calls go to, and the ones callers may name.
 func homesOf(p *plan.Plan, environment string) (*url.URL, []home, error) {
-	e, ok := p.Environments[environment]
-	if !ok {
+	if _, ok := p.Environments[environment]; !ok {
 		return nil, nil, fmt.Errorf("call: the plan %s has no environment %q", p.Service, environment)
 	}
-	text := e.BaseURL
-	if text == "" {
-		text = p.Provider.API.BaseURL
-	}
+	text := p.BaseURL(environment)
 	base, err := url.Parse(text)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.RawQuery != "" || base.User != nil {
 		return nil, nil, fmt.Errorf("call: environments.%s.base_url: %q is no absolute HTTP URL without user and query", environment, text)

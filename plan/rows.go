@@ -90,11 +90,7 @@ func (b *rowBuilder) provider() {
 
 func (b *rowBuilder) environments() {
 	for _, name := range sorted(b.plan.Environments) {
-		base := b.plan.Environments[name].BaseURL
-		if base == "" && b.plan.Provider != nil {
-			base = b.plan.Provider.API.BaseURL
-		}
-		if base != "" {
+		if base := b.plan.BaseURL(name); base != "" {
 			b.add("environment", name, "environments."+name, "", "calls of %s go to %s", name, base)
 		}
 	}

@@ -16,6 +16,7 @@ package vault
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -223,11 +224,4 @@ func (s *Secrets) Destination(name string) integration.Secret {
 	return s.First(destinationKey(name))
 }
 
-func names[V any](m map[string]V) []string {
-	out := make([]string, 0, len(m))
-	for name := range m {
-		out = append(out, name)
-	}
-	slices.Sort(out)
-	return out
-}
+func names[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/url"
@@ -66,6 +67,14 @@ func (c *checker) run() {
 	}
 	for _, key := range sorted(p.Errors) {
 		c.errorPolicy("errors."+key, p.Errors[key])
+		if p.Errors[key].Tell != "" && key != "404" && key != "410" {
+			c.complain("errors."+key+".tell", RuleConflict, key+" does not say that the resource is gone", "tell belongs to 404 and 410")
+		}
+	}
+	c.atLeast("limits.queue", p.Limits.Queue, 0)
+	c.atLeast("breaker.minimum", p.Breaker.Minimum, 0)
+	if b := p.Breaker; b.MaxPause != 0 && b.MaxPause < b.Pause {
+		c.complain("breaker.max_pause", RuleConflict, "is shorter than the pause it bounds", "write "+b.Pause.String()+" or more")
 	}
 	c.webhooks()
 	for _, name := range sorted(p.Destinations) {
@@ -191,6 +200,53 @@ func (c *checker) endpoint(path string, e *Endpoint) {
 	if o := e.OnConflict; o != nil {
 		c.onlyReads(path+".on_conflict.read", o.Read)
 	}
+	c.fixedAnswer(path, e)
+	c.bulk(path, e)
+	c.atLeast(path+".cost", e.Cost, 0)
+}
+
+// fixedAnswer checks what "fallback: default" answers.
+func (c *checker) fixedAnswer(path string, e *Endpoint) {
+	switch {
+	case e.Fallback == "default" && e.Default == "":
+		c.complain(path+".fallback", RuleRequired, "there is no answer to fall back to", "write default: and the JSON to answer, in the provider's shape")
+	case e.Fallback != "default" && e.Default != "":
+		c.complain(path+".default", RuleConflict, "is only used with fallback: default", "leave it out, or write fallback: default")
+	case e.Default != "" && !json.Valid([]byte(e.Default)):
+		c.complain(path+".default", RuleValue, "is no JSON", `write JSON text in quotes, such as '{"data": []}'`)
+	}
+	if e.Fallback == "queue" && e.Effect == EffectRead {
+		c.complain(path+".fallback", RuleConflict, "nobody waits for an answer to a read that comes later", "write cached, default or fail")
+	}
+}
+
+// bulk checks that calls can be collected.
+func (c *checker) bulk(path string, e *Endpoint) {
+	b := e.Bulk
+	if b == nil {
+		return
+	}
+	c.atLeast(path+".bulk.max", b.Max, 0)
+	if !c.refer(path+".bulk.call", b.Call, "endpoint", sorted(c.plan.Endpoints)) {
+		return
+	}
+	many := c.plan.Endpoints[b.Call]
+	switch {
+	case many == nil:
+	case many == e:
+		c.complain(path+".bulk.call", RuleConflict, "an endpoint can't collect into itself", "name the endpoint that takes many at once")
+	case many.Bulk != nil:
+		c.complain(path+".bulk.call", RuleConflict, b.Call+" is collected itself", "name the endpoint that takes many at once")
+	case e.Method() == "GET" || e.Method() == "HEAD" || len(e.PathVariables()) > 0 || len(many.PathVariables()) > 0:
+		c.complain(path+".bulk", RuleConflict, "only calls that are told apart by their body alone can be collected", "leave bulk out where the path or the query names the resource")
+	}
+}
+
+// atLeast checks a number.
+func (c *checker) atLeast(path string, n, least int) {
+	if n < least {
+		c.complain(path, RuleValue, fmt.Sprintf("%d is too small", n), fmt.Sprintf("write %d or more", max(least, 1)))
+	}
 }
 
 // onlyReads checks that name is an endpoint and only reads.
@@ -204,6 +260,7 @@ func (c *checker) onlyReads(path, name string) {
 }
 
 func (c *checker) errorPolicy(path string, e ErrorPolicy) {
+	c.refer(path+".tell", e.Tell, "destination", sorted(c.plan.Destinations))
 	if e.Retry == 0 && len(e.Backoff) > 0 {
 		if _, there := c.positions[path+".retry"]; there && !c.reported(path+".retry") {
 			c.complain(path+".backoff", RuleConflict, "waits before retries, of which there are none", "leave backoff out, or write retry: "+fmt.Sprint(len(e.Backoff)))

@@ -41,8 +41,17 @@ type Endpoint struct {
 	Fallback string `yaml:"fallback,omitempty" json:"fallback,omitempty" jsonschema:"enum=queue,enum=cached,enum=default,enum=fail"`
 	// How long an answer may be served again; only where effect is read.
 	Cache Duration `yaml:"cache,omitempty" json:"cache,omitempty"`
+	// The answer of "fallback: default": JSON text in the provider's shape.
+	Default string `yaml:"default,omitempty" json:"default,omitempty"`
 	// What an answer 409 leads to.
 	OnConflict *OnConflict `yaml:"on_conflict,omitempty" json:"on_conflict,omitempty"`
+	// How calls of this endpoint are collected into one of another.
+	Bulk *Bulk `yaml:"bulk,omitempty" json:"bulk,omitempty"`
+	// Calls waiting in the queue run in order of priority, higher first.
+	Priority int `yaml:"priority,omitempty" json:"priority,omitempty" jsonschema:"default=0"`
+	// Units one call takes of limits that are counted in something else than
+	// requests: points, credits, tokens.
+	Cost int `yaml:"cost,omitempty" json:"cost,omitempty" jsonschema:"default=1"`
 }
 
 // Idempotency declares the key that makes a repeat harmless.
@@ -59,6 +68,29 @@ type OnConflict struct {
 	Read string `yaml:"read" json:"read" jsonschema:"required"`
 	// Whose values stand when both changed.
 	Keep string `yaml:"keep" json:"keep" jsonschema:"required,enum=ours,enum=theirs,enum=fail"`
+}
+
+// Bulk collects calls of an endpoint into one request that makes many (R4.15).
+// Callers who wait for one another at most so long share it, and each gets its
+// own part of the answer.
+type Bulk struct {
+	// Endpoint that takes many at once.
+	Call string `yaml:"call" json:"call" jsonschema:"required"`
+	// Where in its request body the list of single bodies goes; dotted path, or
+	// empty when the body is the list.
+	Items string `yaml:"items,omitempty" json:"items,omitempty"`
+	// Where in its answer the list of single answers stands; dotted path, or
+	// empty when the answer is the list.
+	Answers string `yaml:"answers,omitempty" json:"answers,omitempty"`
+	// Field that an item and its answer have in common, as dotted path; when
+	// empty they stand in the same order.
+	Match string `yaml:"match,omitempty" json:"match,omitempty"`
+	// Field of an answer that is only there when its item failed.
+	Error string `yaml:"error,omitempty" json:"error,omitempty"`
+	// How many are collected at most.
+	Max int `yaml:"max,omitempty" json:"max,omitempty" jsonschema:"default=100"`
+	// How long the first one waits for others.
+	Wait Duration `yaml:"wait,omitempty" json:"wait,omitempty" jsonschema:"default=20ms"`
 }
 
 // MappingRow is one line of a mapping table (R3.1, R3.2).
@@ -108,6 +140,9 @@ type ErrorPolicy struct {
 	Then string `yaml:"then,omitempty" json:"then,omitempty" jsonschema:"enum=fail,enum=keep,default=fail"`
 	// Whether someone is told at once.
 	Alert bool `yaml:"alert,omitempty" json:"alert,omitempty"`
+	// Destination that is told by an event resource.missing, so that your own
+	// copy can be dropped (R4.4); only for 404 and 410.
+	Tell string `yaml:"tell,omitempty" json:"tell,omitempty"`
 	// What the person using your product reads.
 	Message string `yaml:"message,omitempty" json:"message,omitempty"`
 }

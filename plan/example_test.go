@@ -68,4 +68,5 @@ func ExamplePlan_Rows() {
 	// limit.live: at most 80 of the provider's 100 requests per 1s and account are used (80%)
 	// limit.sandbox: at most 20 of the provider's 25 requests per 1s and account are used (80%)
 	// limit.wait: a caller waits at most 5s for its turn
+	// limit.queue: at most 1000 callers wait at once
 }

@@ -18,6 +18,23 @@ const (
 	DefaultDestinationTimeout = 10 * time.Second // of one delivery
 	DefaultLimitWait          = 5 * time.Second  // how long a caller waits for its turn
 	DefaultHeadroom           = 80               // percent of each limit of the profile
+	DefaultLimitQueue         = 1000             // callers that may wait for a turn at once
+	DefaultDeadline           = 2 * time.Minute  // of one call with all its attempts and waits
+	DefaultExpire             = 24 * time.Hour   // of a call in the durable queue
+	DefaultRetryBudget        = 20               // percent of recent calls that may be retries
+	DefaultBulkMax            = 100              // calls in one bulk request
+	DefaultBulkWait           = 20 * time.Millisecond
+)
+
+// Defaults of the circuit breaker.
+const (
+	DefaultBreakerFailures  = 50 // percent
+	DefaultBreakerSlowCalls = 80 // percent
+	DefaultBreakerMinimum   = 20 // calls
+	DefaultBreakerSlow      = 5 * time.Second
+	DefaultBreakerWindow    = 30 * time.Second
+	DefaultBreakerPause     = 10 * time.Second
+	DefaultBreakerMaxPause  = 2 * time.Minute
 )
 
 // Plan is one plan file: how your product works with one third party.
@@ -51,6 +68,10 @@ type Plan struct {
 	Errors map[string]ErrorPolicy `yaml:"errors,omitempty" json:"errors,omitempty" keys:"^([45][0-9][0-9]|5xx|timeout|network)$"`
 	// How much of the provider's limits is used, and how long to wait.
 	Limits Limits `yaml:"limits,omitempty" json:"limits,omitempty"`
+	// When calls are held back because the provider is down.
+	Breaker Breaker `yaml:"breaker,omitempty" json:"breaker,omitempty"`
+	// How long calls go on, in front of the caller and in the queue.
+	Calls Calls `yaml:"calls,omitempty" json:"calls,omitempty"`
 	// Which of the provider's events are used, and how they are handled.
 	Webhooks *Webhooks `yaml:"webhooks,omitempty" json:"webhooks,omitempty"`
 	// Your own addresses that receive events, by name.
@@ -159,6 +180,47 @@ type Limits struct {
 	Headroom Percent `yaml:"headroom,omitempty" json:"headroom,omitempty" jsonschema:"default=80%"`
 	// How long a caller may wait for its turn before it is turned away.
 	Wait Duration `yaml:"wait,omitempty" json:"wait,omitempty" jsonschema:"default=5s"`
+	// How many callers may wait at once; one more is turned away or queued.
+	Queue int `yaml:"queue,omitempty" json:"queue,omitempty" jsonschema:"default=1000"`
+	// enforce holds calls back; observe lets all through and counts those that
+	// would have been held back.
+	Mode string `yaml:"mode,omitempty" json:"mode,omitempty" jsonschema:"enum=enforce,enum=observe,default=enforce"`
+}
+
+// Observes reports whether limits are only watched.
+func (l Limits) Observes() bool { return l.Mode == "observe" }
+
+// Breaker is when calls to a host are held back because it fails or is slow
+// (R4.10): so many in a hundred of the calls in a window, once there were
+// enough of them. While it is open, calls end in their fallback.
+type Breaker struct {
+	// Share of failed calls that opens it.
+	Failures Percent `yaml:"failures,omitempty" json:"failures,omitempty" jsonschema:"default=50%"`
+	// What counts as a slow call.
+	Slow Duration `yaml:"slow,omitempty" json:"slow,omitempty" jsonschema:"default=5s"`
+	// Share of slow calls that opens it.
+	SlowCalls Percent `yaml:"slow_calls,omitempty" json:"slow_calls,omitempty" jsonschema:"default=80%"`
+	// Time that is looked back upon.
+	Window Duration `yaml:"window,omitempty" json:"window,omitempty" jsonschema:"default=30s"`
+	// Calls in the window below which it stays closed.
+	Minimum int `yaml:"minimum,omitempty" json:"minimum,omitempty" jsonschema:"default=20"`
+	// How long it stays open before a few calls are let through to see.
+	Pause Duration `yaml:"pause,omitempty" json:"pause,omitempty" jsonschema:"default=10s"`
+	// The pause doubles each time they fail, up to this.
+	MaxPause Duration `yaml:"max_pause,omitempty" json:"max_pause,omitempty" jsonschema:"default=2m"`
+}
+
+// Calls is how long calls go on.
+type Calls struct {
+	// How long one call may take with all its attempts and waits, while its
+	// caller waits.
+	Deadline Duration `yaml:"deadline,omitempty" json:"deadline,omitempty" jsonschema:"default=2m"`
+	// How long a call may stay in the durable queue before it is given to a
+	// person.
+	Expire Duration `yaml:"expire,omitempty" json:"expire,omitempty" jsonschema:"default=24h"`
+	// Share of recent calls that may be retries; further ones are not made, so
+	// that a provider in trouble is not buried under them (R4.16).
+	RetryBudget Percent `yaml:"retry_budget,omitempty" json:"retry_budget,omitempty" jsonschema:"default=20%"`
 }
 
 // Webhooks is what is done with the provider's events (R5).

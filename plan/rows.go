@@ -20,7 +20,7 @@ type Row struct {
 	// mapping.customer.email (by the provider's path), event.invoice.paid.
 	ID string
 	// Kind is what the id begins with: provider, environment, auth, endpoint,
-	// mapping, error, limit, webhook, event, destination, monitoring.
+	// mapping, error, limit, breaker, call, webhook, event, destination, monitoring.
 	Kind string
 	// Statement says it in a sentence without a full stop.
 	Statement string
@@ -49,6 +49,8 @@ func (p *Plan) Rows() []Row {
 	b.mappings()
 	b.errors()
 	b.limits()
+	b.breaker()
+	b.calls()
 	b.webhooks()
 	for _, name := range sorted(p.Destinations) {
 		d := p.Destinations[name]
@@ -148,6 +150,15 @@ func (b *rowBuilder) endpoint(name string, e *Endpoint) {
 	}
 	if o := e.OnConflict; o != nil {
 		row("on_conflict", "", "on a conflict reads %s and keeps %s", o.Read, o.Keep)
+	}
+	if u := e.Bulk; u != nil {
+		row("bulk", "", "collects up to %d calls for at most %s into one of %s", cmp.Or(u.Max, DefaultBulkMax), Duration(u.Wait.Or(DefaultBulkWait)), u.Call)
+	}
+	if e.Priority != 0 {
+		row("priority", "", "waits in the queue with priority %d", e.Priority)
+	}
+	if e.Cost > 1 {
+		row("cost", "", "takes %d units of limits that are not counted in requests", e.Cost)
 	}
 }
 
@@ -249,6 +260,9 @@ func (e ErrorPolicy) Words() string {
 	if e.Alert {
 		s += "; alert"
 	}
+	if e.Tell != "" {
+		s += "; " + e.Tell + " is told that the resource is missing"
+	}
 	if e.Message != "" {
 		s += "; the user reads " + strconv.Quote(e.Message)
 	}
@@ -269,6 +283,27 @@ func (b *rowBuilder) limits() {
 		}
 	}
 	b.add("limit", "wait", "limits.wait", "", "a caller waits at most %s for its turn", Duration(p.Limits.Wait.Or(DefaultLimitWait)))
+	b.add("limit", "queue", "limits.queue", "", "at most %d callers wait at once", cmp.Or(p.Limits.Queue, DefaultLimitQueue))
+	if p.Limits.Observes() {
+		b.add("limit", "mode", "limits.mode", "", "no call is held back by a limit; what would have been is counted")
+	}
+}
+
+func (b *rowBuilder) breaker() {
+	k := b.plan.Breaker
+	b.add("breaker", "failures", "breaker.failures", "", "calls are held back when %d%% of at least %d calls within %s failed",
+		k.Failures.Or(DefaultBreakerFailures), cmp.Or(k.Minimum, DefaultBreakerMinimum), Duration(k.Window.Or(DefaultBreakerWindow)))
+	b.add("breaker", "slow_calls", "breaker.slow_calls", "", "calls are held back when %d%% of them took longer than %s",
+		k.SlowCalls.Or(DefaultBreakerSlowCalls), Duration(k.Slow.Or(DefaultBreakerSlow)))
+	b.add("breaker", "pause", "breaker.pause", "", "after %s a few calls are let through to see; while they fail the pause doubles up to %s",
+		Duration(k.Pause.Or(DefaultBreakerPause)), Duration(k.MaxPause.Or(DefaultBreakerMaxPause)))
+}
+
+func (b *rowBuilder) calls() {
+	k := b.plan.Calls
+	b.add("call", "deadline", "calls.deadline", "", "a call ends after %s with all its attempts and waits", Duration(k.Deadline.Or(DefaultDeadline)))
+	b.add("call", "expire", "calls.expire", "", "a queued call is given to a person after %s", Duration(k.Expire.Or(DefaultExpire)))
+	b.add("call", "retry_budget", "calls.retry_budget", "", "at most %d%% of recent calls are retries", k.RetryBudget.Or(DefaultRetryBudget))
 }
 
 // share is headroom percent of a limit, rounded down to tenths.

@@ -278,26 +278,6 @@ func (l *linter) limits(limits *Limits) {
 	l.signal("limits.signal", limits.Signal)
 }
 
-func (l *linter) errors(e *Errors) {
-	l.header("errors.request_id_header", e.RequestIDHeader, true)
-	l.signal("errors.in_success", e.InSuccess)
-	for i, rule := range e.Meanings {
-		path := fmt.Sprintf("errors.meanings[%d]", i)
-		if rule.Status == 0 && len(rule.Codes) == 0 && rule.Header == "" {
-			l.add(path, "rule", "a rule needs a status, codes or a header")
-		}
-		if rule.Status != 0 {
-			l.status(path+".status", rule.Status)
-		}
-		if len(rule.Codes) > 0 && e.CodePath == "" {
-			l.add(path+".codes", "rule", "without code_path no answer has a code")
-		}
-		name, _, _ := strings.Cut(rule.Header, "=")
-		l.header(path+".header", name, true)
-		l.oneOf(path+".class", rule.Class, classes)
-	}
-}
-
 func (l *linter) webhooks(w *Webhooks) {
 	l.verification("webhooks.verify", &w.Verify)
 	for i := range w.Variants {
@@ -355,18 +335,6 @@ func (l *linter) verification(path string, v *Verification) {
 		l.add(path+".header", "required", "it must say where the signature stands")
 	}
 	l.notNegative(path+".tolerance_s", v.ToleranceS)
-}
-
-func (l *linter) signal(path string, s *BodySignal) {
-	if s == nil {
-		return
-	}
-	if s.Path == "" {
-		l.add(path+".path", "required", "say where in the body it stands")
-	}
-	if (len(s.Values) == 0) == (s.Contains == "") {
-		l.add(path, "signal", "give either values or contains")
-	}
 }
 
 func (l *linter) extract(path, expr string) {

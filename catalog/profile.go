@@ -173,19 +173,49 @@ type LimitHeaders struct {
 	ResetFormat string `yaml:"reset_format,omitempty" json:"reset_format,omitempty"`
 }
 
-// BodySignal recognises an answer by a value in its JSON body.
+// BodySignal recognises an answer by a value in its body. Exactly one of
+// Values, Contains, Except and Exists says what the value must be. A path that
+// yields a list (messages.#.status) is recognised by any of its elements.
 type BodySignal struct {
-	Path     string   `yaml:"path" json:"path"`                             // gjson path: error.code
+	Path     string   `yaml:"path" json:"path"`                             // body path, see Errors: error.code
 	Values   []string `yaml:"values,omitempty" json:"values,omitempty"`     // equal to one of these
-	Contains string   `yaml:"contains,omitempty" json:"contains,omitempty"` // or containing this
+	Contains string   `yaml:"contains,omitempty" json:"contains,omitempty"` // containing this
+	Except   []string `yaml:"except,omitempty" json:"except,omitempty"`     // there, and none of these: TikTok's error.code other than "ok"
+	Exists   bool     `yaml:"exists,omitempty" json:"exists,omitempty"`     // there, and neither null, false, "", [] nor {}: GraphQL's errors
+	// Unless is a body path; where it holds something (as for Exists), this is
+	// no signal: GraphQL answers that hold data beside their errors.
+	Unless string `yaml:"unless,omitempty" json:"unless,omitempty"`
+	// Or are further signals; any of them is enough. They have no Or themselves.
+	Or []BodySignal `yaml:"or,omitempty" json:"or,omitempty"`
 }
 
 // Errors is the provider's error dialect (R4.9).
+//
+// A body path is a gjson path in a JSON body (errors.0.code; a key with a dot is
+// written error.\.tag), the field's name in a form body, and the names of the
+// elements joined by dots in an XML body (Error.Code; an attribute is the last
+// name: Error.code). Which it is, the body tells.
 type Errors struct {
 	Provenance      `yaml:",inline"`
-	CodePath        string `yaml:"code_path,omitempty" json:"code_path,omitempty"`       // gjson path into the body
-	MessagePath     string `yaml:"message_path,omitempty" json:"message_path,omitempty"` // gjson path into the body
-	RequestIDHeader string `yaml:"request_id_header,omitempty" json:"request_id_header,omitempty"`
+	CodePath        string   `yaml:"code_path,omitempty" json:"code_path,omitempty"`           // body path
+	CodeAlso        []string `yaml:"code_also,omitempty" json:"code_also,omitempty"`           // body paths tried in order where CodePath has nothing
+	CodeHeader      string   `yaml:"code_header,omitempty" json:"code_header,omitempty"`       // tried last: X-Mashery-Error-Code
+	MessagePath     string   `yaml:"message_path,omitempty" json:"message_path,omitempty"`     // body path
+	MessageAlso     []string `yaml:"message_also,omitempty" json:"message_also,omitempty"`     // body paths tried in order where MessagePath has nothing
+	MessageHeader   string   `yaml:"message_header,omitempty" json:"message_header,omitempty"` // tried last: X-BambooHR-Error-Message
+	RequestIDHeader string   `yaml:"request_id_header,omitempty" json:"request_id_header,omitempty"`
+	RequestIDAlso   []string `yaml:"request_id_also,omitempty" json:"request_id_also,omitempty"` // headers tried in order where RequestIDHeader is not there
+	RequestIDPath   string   `yaml:"request_id_path,omitempty" json:"request_id_path,omitempty"` // body path, used where no header has it
+	// Waits are where the provider says how long to wait, other than in
+	// Retry-After and in the headers of Limits; the longest one counts.
+	Waits []WaitRule `yaml:"waits,omitempty" json:"waits,omitempty"`
+	// LimitWait is how long a limit lasts at a provider that does not tell, in
+	// seconds: 30 at Airtable. Used only where nothing else names a wait; 0 is
+	// not known.
+	LimitWait int `yaml:"limit_wait_s,omitempty" json:"limit_wait_s,omitempty"`
+	// ForbiddenAs404 says that the provider answers 404 also for what the
+	// credential may not see, so that a 404 does not prove that a thing is gone.
+	ForbiddenAs404 bool `yaml:"forbidden_as_404,omitempty" json:"forbidden_as_404,omitempty"`
 	// InSuccess recognises an error inside a 2xx answer: Slack's ok:false. The
 	// path's value equal to one of Values means the answer is an error.
 	InSuccess *BodySignal `yaml:"in_success,omitempty" json:"in_success,omitempty"`
@@ -202,7 +232,24 @@ type MeaningRule struct {
 	// Header that must be present, optionally with the value after "=":
 	// "Retry-After", "X-RateLimit-Remaining=0".
 	Header string `yaml:"header,omitempty" json:"header,omitempty"`
-	Class  string `yaml:"class" json:"class"` // an integration.Class
+	// Body must be recognised too; nil asks for nothing.
+	Body  *BodySignal `yaml:"body,omitempty" json:"body,omitempty"`
+	Class string      `yaml:"class" json:"class"` // an integration.Class
+}
+
+// WaitRule is a place that says how long to wait. Either Header or Path is set,
+// or both: then the header's value is JSON and Path leads into it.
+type WaitRule struct {
+	Header string `yaml:"header,omitempty" json:"header,omitempty"` // X-Retry-After
+	Path   string `yaml:"path,omitempty" json:"path,omitempty"`     // body path: parameters.retry_after
+	// Key picks one part of a value such as "limit=100; reset=4": reset.
+	Key string `yaml:"key,omitempty" json:"key,omitempty"`
+	// After is the text in front of the wait where it stands in a sentence:
+	// "Retry after ". What follows up to the next space or comma is read.
+	After string `yaml:"after,omitempty" json:"after,omitempty"`
+	// Unit: seconds (also with decimals), milliseconds, minutes, duration
+	// (6m0s), or a time: epoch_seconds, epoch_milliseconds, http_date, iso8601.
+	Unit string `yaml:"unit" json:"unit"`
 }
 
 // Idempotency is how the provider makes a POST safe to repeat.

@@ -1,6 +1,9 @@
 package send
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // reserved are networks that no public service answers from, beyond those
 // netip knows by name. From the IANA special-purpose address registries
@@ -39,10 +42,23 @@ func prefixes(list ...string) []netip.Prefix {
 	return out
 }
 
+// metadata are addresses at which clouds hand out credentials, beside the
+// link-local ones. No plan has business there, not even in development. From
+// the clouds' documentation: AWS (instance metadata over IPv6), Google (the
+// same), Azure (the platform's own address, which is a public one). Those of
+// Oracle and Alibaba stand in reserved networks.
+var metadata = []netip.Addr{
+	netip.MustParseAddr("fd00:ec2::254"),
+	netip.MustParseAddr("fd20:ce::254"),
+	netip.MustParseAddr("168.63.129.16"),
+}
+
 // forbidden says why an address must not be connected to; empty when it may.
 func forbidden(addr netip.Addr, allowPrivate bool) string {
 	addr = addr.WithZone("").Unmap()
 	switch {
+	case slices.Contains(metadata, addr):
+		return "where a cloud keeps its credentials"
 	case addr.IsLinkLocalUnicast(), addr.IsLinkLocalMulticast(), addr.IsInterfaceLocalMulticast():
 		return "a link-local address"
 	case addr.IsMulticast():
@@ -64,14 +80,29 @@ func forbidden(addr netip.Addr, allowPrivate bool) string {
 	if addr.Is4() {
 		return ""
 	}
-	b := addr.As16()
-	switch {
-	case translated.Contains(addr), compatible.Contains(addr):
-		return forbidden(netip.AddrFrom4([4]byte(b[12:16])), allowPrivate)
-	case sixToFour.Contains(addr):
-		return forbidden(netip.AddrFrom4([4]byte(b[2:6])), allowPrivate)
+	if inner, ok := carried(addr); ok {
+		return forbidden(inner, allowPrivate)
 	}
 	return ""
+}
+
+// carried is the IPv4 address inside an IPv6 one, where a network between would
+// send the packet there.
+func carried(addr netip.Addr) (inner netip.Addr, ok bool) {
+	b := addr.As16()
+	switch {
+	case translated.Contains(addr), compatible.Contains(addr), isISATAP(b):
+		return netip.AddrFrom4([4]byte(b[12:16])), true
+	case sixToFour.Contains(addr):
+		return netip.AddrFrom4([4]byte(b[2:6])), true
+	}
+	return netip.Addr{}, false
+}
+
+// isISATAP recognises the interface identifier of RFC 5214, section 6.1, which
+// ends in an IPv4 address.
+func isISATAP(b [16]byte) bool {
+	return b[8]&^0x02 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe
 }
 
 func unless(allowed bool, why string) string {

@@ -34,7 +34,10 @@ const (
 	DefaultConnectTimeout = 5 * time.Second
 	DefaultTLSTimeout     = 5 * time.Second
 	DefaultHeaderTimeout  = 2 * time.Minute
+	DefaultPingAfter      = 15 * time.Second
 	maxResponseHeader     = 64 << 10
+	continueTimeout       = time.Second      // for a 100 that was asked for; then the body goes anyway (RFC 9110, section 10.1.1)
+	writeStall            = 30 * time.Second // of an HTTP/2 connection that takes no byte
 )
 
 // Config says where requests may go and how long the steps may take.
@@ -53,8 +56,15 @@ type Config struct {
 	// HeaderTimeout bounds the wait for the answer's header, beside the timeout
 	// a request has by its context; zero is 2m.
 	HeaderTimeout time.Duration
+	// PingAfter is how long an HTTP/2 connection with requests on it may be
+	// silent before it is asked for a sign of life, and how long that may take:
+	// a connection that died without a word is found, and its requests end.
+	// Zero is 15s.
+	PingAfter time.Duration
 	// RootCAs are the authorities trusted; nil is those of the system.
 	RootCAs *x509.CertPool
+	// Resolver looks names up; nil is that of the system.
+	Resolver *net.Resolver
 }
 
 // Transport sends requests. It is an http.RoundTripper.
@@ -74,9 +84,9 @@ func New(c Config) (*Transport, error) {
 	}
 	t := &Transport{hosts: map[string]bool{}, allowPrivate: c.AllowPrivate, connect: or(c.ConnectTimeout, DefaultConnectTimeout), tlsTimeout: or(c.TLSTimeout, DefaultTLSTimeout)}
 	for _, host := range c.Hosts {
-		u, err := url.Parse("//" + host)
-		if err != nil || u.Host != host || u.Hostname() == "" {
-			return nil, fmt.Errorf("send: %q is no host; write it as in a URL, without scheme and path", host)
+		u, err := parseHost(host)
+		if err != nil {
+			return nil, fmt.Errorf("send: %w", err)
 		}
 		if u.Port() != "" {
 			t.hosts[strings.ToLower(u.Host)] = true
@@ -85,7 +95,7 @@ func New(c Config) (*Transport, error) {
 		t.hosts[hostPort(u, "https")] = true
 		t.hosts[hostPort(u, "http")] = true
 	}
-	t.dialer = &net.Dialer{Timeout: t.connect, KeepAlive: 30 * time.Second, ControlContext: t.guard}
+	t.dialer = &net.Dialer{Timeout: t.connect, KeepAlive: 30 * time.Second, Resolver: c.Resolver, ControlContext: t.guard}
 	t.http = &http.Transport{
 		Proxy:                  nil,
 		DialContext:            t.dial,
@@ -96,6 +106,8 @@ func New(c Config) (*Transport, error) {
 		MaxIdleConnsPerHost:    128,
 		IdleConnTimeout:        90 * time.Second,
 		ResponseHeaderTimeout:  or(c.HeaderTimeout, DefaultHeaderTimeout),
+		ExpectContinueTimeout:  continueTimeout,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: or(c.PingAfter, DefaultPingAfter), PingTimeout: or(c.PingAfter, DefaultPingAfter), WriteByteTimeout: writeStall},
 		MaxResponseHeaderBytes: maxResponseHeader,
 	}
 	return t, nil
@@ -118,29 +130,43 @@ func hostPort(u *url.URL, scheme string) string {
 }
 
 // RoundTrip sends the request once. A refusal of ours is an
-// *integration.Failure; a failure before the request left is an *Error.
+// *integration.Failure; a failure before the request left is an *Error. The
+// bodies are streamed, both ways.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := t.allowed(r.URL); err != nil {
+	if err := t.allowed(r); err != nil {
 		if r.Body != nil {
 			_ = r.Body.Close() // a RoundTripper closes the body in every case
 		}
 		return nil, err
 	}
-	return t.http.RoundTrip(once(r))
+	resp, err := t.http.RoundTrip(once(r))
+	if err != nil {
+		return nil, unwritten(r, err)
+	}
+	return resp, nil
 }
 
 // CloseIdleConnections closes the connections that carry no request.
 func (t *Transport) CloseIdleConnections() { t.http.CloseIdleConnections() }
 
 // allowed keeps requests to the hosts of the plan, and to TLS.
-func (t *Transport) allowed(u *url.URL) error {
+func (t *Transport) allowed(r *http.Request) error {
+	u := r.URL
 	switch {
+	case u == nil || u.Opaque != "":
+		return refuse("egress_url", errors.New("egress refused: the URL does not name its host and path apart"))
 	case u.Scheme != "https" && u.Scheme != "http":
 		return refuse("egress_scheme", fmt.Errorf("egress refused: %q is no HTTP URL", u.Scheme))
+	case u.User != nil:
+		return refuse("egress_userinfo", fmt.Errorf("egress refused: the URL of %s carries a user", u.Host))
 	case !t.known(u):
 		return refuse("egress_host", fmt.Errorf("egress refused: %s is not a host of the plan; it may call %s", u.Host, strings.Join(t.list(), ", ")))
+	case r.Host != "" && !strings.EqualFold(r.Host, u.Host):
+		return refuse("egress_host", fmt.Errorf("egress refused: the request is for %s and goes to %s", r.Host, u.Host))
 	case u.Scheme == "http" && !t.allowPrivate:
 		return refuse("egress_cleartext", fmt.Errorf("egress refused: http://%s would carry the credential in the clear; use https", u.Host))
+	case r.Method == http.MethodConnect || len(r.Header["Upgrade"]) > 0:
+		return refuseUpgrade()
 	}
 	return nil
 }
@@ -199,7 +225,7 @@ func (t *Transport) failed(ctx context.Context, step string, limit time.Duration
 // made: the name can't change its mind in between.
 func (t *Transport) guard(_ context.Context, network, address string, _ syscall.RawConn) error {
 	at, err := netip.ParseAddrPort(address)
-	if err != nil {
+	if err != nil || network != "tcp4" && network != "tcp6" {
 		return refuse("egress_address", fmt.Errorf("egress refused: %s %q is no address", network, address))
 	}
 	if why := forbidden(at.Addr(), t.allowPrivate); why != "" {

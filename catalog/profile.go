@@ -300,12 +300,22 @@ type Webhooks struct {
 	Retries    string          `yaml:"retries,omitempty" json:"retries,omitempty"` // the provider's schedule, in words
 	Replay     string          `yaml:"replay,omitempty" json:"replay,omitempty"`   // its replay or list API, in words
 	Challenge  string          `yaml:"challenge,omitempty" json:"challenge,omitempty"`
+	// Handshakes are the challenge as data: the first whose When fits is answered.
+	Handshakes []Handshake `yaml:"handshakes,omitempty" json:"handshakes,omitempty"`
 }
 
 // WebhookAnswer is the answer the provider expects.
 type WebhookAnswer struct {
 	Status    string `yaml:"status" json:"status"`                             // 2xx, 200
 	DeadlineS int    `yaml:"deadline_s,omitempty" json:"deadline_s,omitempty"` // 0: not documented
+	// Success is the status that is answered to an event that is kept; 0 is 200.
+	Success int `yaml:"success,omitempty" json:"success,omitempty"`
+	// Refused is the status that is answered to a wrong signature; 0 is 401. 498 at GoCardless.
+	Refused int `yaml:"refused,omitempty" json:"refused,omitempty"`
+	// Body and Type are what must be answered to an event that is kept: Adyen's
+	// [accepted], Salesforce's acknowledgement. Empty: no body.
+	Body string `yaml:"body,omitempty" json:"body,omitempty"`
+	Type string `yaml:"type,omitempty" json:"type,omitempty"`
 }
 
 // VerifyVariant is a second scheme of the same provider.
@@ -318,19 +328,30 @@ type VerifyVariant struct {
 // Verification is a webhook signature scheme as data. Package verify gives the
 // fields their meaning and its package comment documents the language.
 type Verification struct {
-	Scheme          string            `yaml:"scheme" json:"scheme"` // hmac in this version
-	Header          OneOrMore         `yaml:"header" json:"header"` // a header name, several of them, or a json:/form:/query: path
-	TimestampHeader string            `yaml:"timestamp_header,omitempty" json:"timestamp_header,omitempty"`
-	Algorithm       string            `yaml:"algorithm" json:"algorithm"`
-	Encoding        string            `yaml:"encoding" json:"encoding"`
-	SignedContent   string            `yaml:"signed_content" json:"signed_content"`
-	KeyEncoding     string            `yaml:"key_encoding" json:"key_encoding"`
-	Format          string            `yaml:"format,omitempty" json:"format,omitempty"`
-	TimestampUnit   string            `yaml:"timestamp_unit,omitempty" json:"timestamp_unit,omitempty"`
-	Parse           *SignatureParse   `yaml:"parse,omitempty" json:"parse,omitempty"`
-	ToleranceS      int               `yaml:"tolerance_s,omitempty" json:"tolerance_s,omitempty"` // 0: the provider names none
-	Rotation        string            `yaml:"rotation,omitempty" json:"rotation,omitempty"`
-	Claims          map[string]string `yaml:"claims,omitempty" json:"claims,omitempty"`
+	// Scheme: hmac, hash_concat, ed25519, ecdsa, rsa, jwt, shared_token,
+	// basic_auth, mtls, http_message_signatures, api_callback.
+	Scheme string `yaml:"scheme" json:"scheme"`
+	// Header is a header's name, several of them, or a json:/form:/query: path;
+	// "body" for a JWT that is the whole body.
+	Header          OneOrMore `yaml:"header" json:"header"`
+	TimestampHeader string    `yaml:"timestamp_header,omitempty" json:"timestamp_header,omitempty"`
+	// Algorithm; several that a JWT may use are separated by spaces.
+	Algorithm     string          `yaml:"algorithm" json:"algorithm"`
+	Encoding      string          `yaml:"encoding" json:"encoding"`
+	SignedContent string          `yaml:"signed_content" json:"signed_content"`
+	KeyEncoding   string          `yaml:"key_encoding" json:"key_encoding"`
+	Format        string          `yaml:"format,omitempty" json:"format,omitempty"`
+	TimestampUnit string          `yaml:"timestamp_unit,omitempty" json:"timestamp_unit,omitempty"`
+	Parse         *SignatureParse `yaml:"parse,omitempty" json:"parse,omitempty"`
+	ToleranceS    int             `yaml:"tolerance_s,omitempty" json:"tolerance_s,omitempty"` // 0: the provider names none
+	Rotation      string          `yaml:"rotation,omitempty" json:"rotation,omitempty"`
+	// Claims of a JWT that must have one of the values.
+	Claims map[string]OneOrMore `yaml:"claims,omitempty" json:"claims,omitempty"`
+	// Require are extract paths that must have one of the values, or the scheme
+	// does not apply: header:PAYPAL-AUTH-ALGO: SHA256withRSA.
+	Require map[string]OneOrMore `yaml:"require,omitempty" json:"require,omitempty"`
+	// Keys is where the public keys are fetched; nil: the secret is the key.
+	Keys *KeySource `yaml:"keys,omitempty" json:"keys,omitempty"`
 }
 
 // SignatureParse says how candidates are read out of the signature header.

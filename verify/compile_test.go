@@ -16,7 +16,7 @@ func TestCompileRefuses(t *testing.T) {
 	for want, c := range map[string]change{
 		"scheme: \"\" is not":          func(v *catalog.Verification) { v.Scheme = "" },
 		"scheme: \"hmacc\"":            func(v *catalog.Verification) { v.Scheme = "hmacc" },
-		"claims:":                      func(v *catalog.Verification) { v.Claims = map[string]string{"a": "b"} },
+		"claims:":                      func(v *catalog.Verification) { v.Claims = map[string]catalog.OneOrMore{"a": {"b"}} },
 		"algorithm: \"sha256\"":        func(v *catalog.Verification) { v.Algorithm = "sha256" },
 		"encoding: \"HEX\"":            func(v *catalog.Verification) { v.Encoding = "HEX" },
 		"key_encoding: \"pem\"":        func(v *catalog.Verification) { v.KeyEncoding = "pem" },

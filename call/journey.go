@@ -36,6 +36,7 @@ type journey struct {
 	fingerprint string
 	waited      time.Duration // since the last attempt
 	doubtful    bool          // an attempt so far may have had its effect
+	turn        *turn         // of a call that runs from the queue; nil: its caller waits
 }
 
 // run is the path behind every door.
@@ -51,6 +52,9 @@ func (s *Service) run(ctx context.Context, j *journey) (*http.Response, error) {
 		j.waited += waited
 		if err != nil {
 			return s.refused(ctx, j, last, turnless(ctx, err))
+		}
+		if err := j.turn.begin(ctx); err != nil {
+			return s.refused(ctx, j, last, err)
 		}
 		resp, attempt, failure := s.attempt(ctx, j) // R4.8, R4.9
 		if failure == nil {
@@ -86,7 +90,7 @@ func (s *Service) decide(ctx context.Context, j *journey, a *integration.Attempt
 	denied := f.Class == integration.ClassLimited || f.Class == integration.ClassUnauthorized
 	j.doubtful = j.doubtful || a.Sent && !denied
 	return s.policy.Next(retry.Attempt{
-		Number: a.Number, Status: a.Status, Failure: f, Sent: a.Sent, Effect: j.op.effect, HasKey: j.hasKey, Replayable: !j.body.stream,
+		Number: a.Number - j.call.RetriedAfter, Status: a.Status, Failure: f, Sent: a.Sent, Effect: j.op.effect, HasKey: j.hasKey, Replayable: !j.body.stream,
 		CredentialChanged: f.Class == integration.ClassUnauthorized && s.secret() != used, // R4.2
 		Started:           j.call.CreatedAt, Until: until,
 	}, now, s.dice)
@@ -121,7 +125,7 @@ func (s *Service) refused(ctx context.Context, j *journey, last *http.Response, 
 	state := integration.CallRejected
 	switch tried := len(j.call.Attempts) > 0; {
 	case f.Class == integration.ClassCanceled:
-		d := s.policy.Next(retry.Attempt{Number: len(j.call.Attempts), Failure: f, Sent: j.doubtful, Effect: j.op.effect, HasKey: j.hasKey}, s.now(), s.dice)
+		d := s.policy.Next(retry.Attempt{Number: len(j.call.Attempts) - j.call.RetriedAfter, Failure: f, Sent: j.doubtful, Effect: j.op.effect, HasKey: j.hasKey}, s.now(), s.dice)
 		return s.end(ctx, j, nil, f, d)
 	case tried: // it failed for a passing reason, and is not dropped (R4.6)
 		state = integration.CallFailed

@@ -17,26 +17,41 @@ const bodyHeader = "Sallyport-Body"
 const recordPatience = 10 * time.Second
 
 // record writes the call down. Going away does not stop it: what was sent was
-// sent. A kept call takes along what it takes to make it again; if it can't be
-// written down its failure says so, because the caller is the only one left who
-// knows of it.
+// sent. A call that can be made again takes along what it takes to do so; if it
+// can't be written down its failure says so, because the caller is the only one
+// left who knows of it, and one that was to wait in the queue has failed.
+//
+// A call that runs from the queue is written down with the end of its lease
+// instead, by whoever holds that.
 func (s *Service) record(ctx context.Context, j *journey) {
 	j.detached.Context = ctx
 	ctx = &j.detached
-	if j.call.State.Kept() {
+	again := j.call.State.Repeatable()
+	if again {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, recordPatience)
 		defer cancel()
 		s.keep(j)
 	}
-	if err := s.journal.Record(ctx, j.call); err != nil {
-		level, message := slog.LevelWarn, "call.not_recorded"
-		if j.call.State.Kept() {
-			level, message = slog.LevelError, "call.not_kept"
-			notWritten(j.call.Failure)
-		}
-		s.log.LogAttrs(ctx, level, message, slog.String("call", j.call.ID), slog.String("state", string(j.call.State)), slog.Any("error", err))
+	if j.turn != nil {
+		return
 	}
+	err := s.journal.Record(ctx, j.call)
+	if err == nil {
+		return
+	}
+	level, message := slog.LevelWarn, "call.not_recorded"
+	if again {
+		level, message = slog.LevelError, "call.not_kept"
+		if j.call.State.Waiting() {
+			j.call.State = integration.CallFailed
+		}
+		if j.call.Failure == nil {
+			j.call.Failure = &integration.Failure{Class: integration.ClassUnavailable, Code: CodeNotKept, Message: "The call could not be put into the queue."}
+		}
+		notWritten(j.call.Failure)
+	}
+	s.log.LogAttrs(ctx, level, message, slog.String("call", j.call.ID), slog.String("state", string(j.call.State)), slog.Any("error", err))
 }
 
 // notWritten takes back what a failure says about a kept call.

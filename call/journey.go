@@ -89,11 +89,11 @@ func (s *Service) decide(ctx context.Context, j *journey, a *integration.Attempt
 	}
 	denied := f.Class == integration.ClassLimited || f.Class == integration.ClassUnauthorized
 	j.doubtful = j.doubtful || a.Sent && !denied
-	return s.policy.Next(retry.Attempt{
+	return j.turn.later(s.policy.Next(retry.Attempt{
 		Number: a.Number - j.call.RetriedAfter, Status: a.Status, Failure: f, Sent: a.Sent, Effect: j.op.effect, HasKey: j.hasKey, Replayable: !j.body.stream,
 		CredentialChanged: f.Class == integration.ClassUnauthorized && s.secret() != used, // R4.2
-		Started:           j.call.CreatedAt, Until: until,
-	}, now, s.dice)
+		Started:           j.turn.since(j.call), Until: until,
+	}, now, s.dice))
 }
 
 // end settles a call that is not tried again.

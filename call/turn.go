@@ -2,9 +2,11 @@ package call
 
 import (
 	"context"
+	"time"
 
 	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/plan"
+	"github.com/sallyport/sallyport/retry"
 )
 
 // CodeBegin is the code of a call that was not sent because it could not be
@@ -18,6 +20,33 @@ type turn struct {
 	// not be sent twice; nil: a repeat does no harm.
 	mark   func(context.Context) error
 	marked bool
+	began  time.Time // of this turn
+	// again is the retry that the policy wants, for the queue to wait for.
+	again *retry.Decision
+}
+
+// inPlace is the longest wait before a retry that a turn sits out. A longer one
+// is the queue's: it holds no worker and survives the process.
+const inPlace = 100 * time.Millisecond
+
+// later hands a retry that is to be waited for to the queue.
+func (t *turn) later(d retry.Decision) retry.Decision {
+	if t == nil || !d.Retry || d.After <= inPlace {
+		return d
+	}
+	again := d
+	t.again = &again
+	d.Retry, d.Then, d.Reason = false, retry.Keep, "the retry waits in the queue"
+	return d
+}
+
+// since is when the policy's time for a call began: with a caller who waits,
+// when the call came in.
+func (t *turn) since(c *integration.Call) time.Time {
+	if t == nil {
+		return c.CreatedAt
+	}
+	return t.began
 }
 
 // begin is called right before each request. A process that dies after it

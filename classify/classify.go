@@ -12,11 +12,10 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"github.com/tidwall/gjson"
 
 	"github.com/sallyport/sallyport/catalog"
 	"github.com/sallyport/sallyport/integration"
@@ -29,10 +28,11 @@ const MaxText = 500
 // Dialect classifies the answers of one provider. It may be used by many
 // goroutines at once. Make it with Compile.
 type Dialect struct {
-	name     string // of the provider, for people
-	errors   catalog.Errors
-	limits   catalog.Limits
-	meanings []meaning
+	name      string // of the provider, for people
+	errors    catalog.Errors
+	limits    catalog.Limits
+	meanings  []meaning
+	inSuccess bool // a 2xx may be an error
 }
 
 // meaning is a catalog.MeaningRule made ready.
@@ -40,6 +40,7 @@ type meaning struct {
 	status        int
 	codes         []string
 	header, value string
+	body          *catalog.BodySignal
 	class         integration.Class
 }
 
@@ -64,48 +65,56 @@ func Compile(p *catalog.Profile) (*Dialect, error) {
 			return nil, fmt.Errorf("errors.meanings[%d].class: %q is no class; use one of %v", i, r.Class, classes)
 		}
 		header, value, _ := strings.Cut(r.Header, "=")
-		d.meanings = append(d.meanings, meaning{r.Status, r.Codes, strings.TrimSpace(header), strings.TrimSpace(value), class})
+		d.meanings = append(d.meanings, meaning{r.Status, r.Codes, strings.TrimSpace(header), strings.TrimSpace(value), r.Body, class})
 	}
+	for i, w := range p.Errors.Waits {
+		if !slices.Contains(units, w.Unit) {
+			return nil, fmt.Errorf("errors.waits[%d].unit: %q is no unit; use one of %v", i, w.Unit, units)
+		}
+	}
+	d.inSuccess = d.errors.InSuccess != nil || d.limits.Signal != nil && slices.Contains(d.limits.Status, http.StatusOK)
 	return d, nil
 }
 
 // NeedsBody reports whether an answer with this status can only be judged with
 // its body: errors, and successes of providers that put errors into them.
 func (d *Dialect) NeedsBody(status int) bool {
-	return status >= 400 || status >= 200 && status < 300 && d.errors.InSuccess != nil
+	return status >= 400 || status >= 200 && status < 300 && d.inSuccess
 }
 
 // Answer says what an answer meant; body may be cut off. The Failure is nil for
 // a success. now is used for waits the provider gives as a date.
 func (d *Dialect) Answer(status int, header http.Header, body []byte, now time.Time) (integration.Class, *integration.Failure) {
-	if !looksLikeJSON(body) {
-		body = nil
-	}
 	class := byStatus(status)
-	if status >= 200 && status < 300 {
-		if d.errors.InSuccess == nil || !signals(d.errors.InSuccess, body) {
-			return integration.ClassOK, nil
-		}
-		class = integration.ClassRejected // R4.9
-	}
-	if class == integration.ClassOK {
+	if class == integration.ClassOK && (status >= 300 || !d.inSuccess) {
 		return class, nil
 	}
-	f := &integration.Failure{
-		ProviderCode:      at(body, d.errors.CodePath),
-		ProviderMessage:   at(body, d.errors.MessagePath),
-		ProviderRequestID: d.RequestID(header),
+	r := read(header, body)
+	if class == integration.ClassOK {
+		switch {
+		case d.errors.InSuccess != nil && r.signals(d.errors.InSuccess):
+			class = integration.ClassRejected // R4.9
+		case d.limits.Signal != nil && slices.Contains(d.limits.Status, status) && r.signals(d.limits.Signal):
+			class = integration.ClassLimited
+		default:
+			return class, nil
+		}
 	}
-	if own, ok := d.meaning(status, header, f.ProviderCode); ok {
+	f := &integration.Failure{
+		ProviderCode:      d.code(header, r),
+		ProviderMessage:   d.message(header, r),
+		ProviderRequestID: d.requestID(header, r),
+	}
+	if own, ok := d.meaning(status, header, r, f.ProviderCode); ok {
 		class = own
-	} else if d.limited(status, header, body) {
+	} else if d.limited(status, header, r) {
 		class = integration.ClassLimited
 	}
 	if class == integration.ClassOK {
 		return class, nil
 	}
 	f.Class = class
-	f.RetryAfter = d.wait(class, header, now)
+	f.RetryAfter = d.wait(class, header, r, now)
 	d.explain(f)
 	f.Err = fmt.Errorf("answered %d", status)
 	if status >= 300 && status < 400 {
@@ -115,13 +124,59 @@ func (d *Dialect) Answer(status int, header http.Header, body []byte, now time.T
 	return class, f
 }
 
-// RequestID is the provider's id of a request, from its answer; empty when it
-// gives none.
+// Gone reports whether an answer with this status proves that the thing asked
+// for is not there any more (R4.4). Where the provider answers 404 also for what
+// the credential may not see, only a 410 does.
+func (d *Dialect) Gone(status int) bool {
+	return status == http.StatusGone || status == http.StatusNotFound && !d.errors.ForbiddenAs404
+}
+
+// RequestID is the provider's id of a request, from the header of its answer;
+// empty when it gives none.
 func (d *Dialect) RequestID(header http.Header) string {
 	if d.errors.RequestIDHeader == "" {
 		return ""
 	}
-	return clean(header.Get(d.errors.RequestIDHeader))
+	if id := header.Get(d.errors.RequestIDHeader); id != "" {
+		return clean(id)
+	}
+	for _, name := range d.errors.RequestIDAlso {
+		if id := header.Get(name); id != "" {
+			return clean(id)
+		}
+	}
+	return ""
+}
+
+func (d *Dialect) requestID(header http.Header, r reading) string {
+	if id := d.RequestID(header); id != "" {
+		return id
+	}
+	return r.at(d.errors.RequestIDPath)
+}
+
+func (d *Dialect) code(header http.Header, r reading) string {
+	if code := r.first(d.errors.CodePath, d.errors.CodeAlso); code != "" || d.errors.CodeHeader == "" {
+		return code
+	}
+	return clean(header.Get(d.errors.CodeHeader))
+}
+
+// message is the provider's words: the declared place, else what the body says
+// in another shape, so that an operator is not left with a bare status.
+func (d *Dialect) message(header http.Header, r reading) string {
+	if text := r.first(d.errors.MessagePath, d.errors.MessageAlso); text != "" {
+		return text
+	}
+	if d.errors.MessageHeader != "" {
+		if text := header.Get(d.errors.MessageHeader); text != "" {
+			return clean(text)
+		}
+	}
+	if text := r.whole(d.errors.MessagePath); text != "" {
+		return text
+	}
+	return clean(r.text)
 }
 
 // byStatus is what a status means in plain HTTP (RFC 9110).
@@ -137,7 +192,7 @@ func byStatus(status int) integration.Class {
 		return integration.ClassForbidden // R4.3
 	case status == http.StatusNotFound, status == http.StatusGone:
 		return integration.ClassMissing // R4.4
-	case status == http.StatusConflict:
+	case status == http.StatusConflict, status == http.StatusPreconditionFailed:
 		return integration.ClassConflict // R4.5
 	case status == http.StatusRequestTimeout:
 		return integration.ClassTimeout
@@ -152,7 +207,7 @@ func byStatus(status int) integration.Class {
 }
 
 // meaning is the first rule of the profile that fits.
-func (d *Dialect) meaning(status int, header http.Header, code string) (integration.Class, bool) {
+func (d *Dialect) meaning(status int, header http.Header, r reading, code string) (integration.Class, bool) {
 	for _, m := range d.meanings {
 		if m.status != 0 && m.status != status {
 			continue
@@ -166,70 +221,38 @@ func (d *Dialect) meaning(status int, header http.Header, code string) (integrat
 				continue
 			}
 		}
+		if m.body != nil && !r.signals(m.body) {
+			continue
+		}
 		return m.class, true
 	}
 	return "", false
 }
 
-// ambiguous are statuses that mean something else when no limit is meant.
-var ambiguous = []int{200, 400, 401, 403, 404, 503}
-
-// limited recognises "too many" where the status alone does not say it.
-func (d *Dialect) limited(status int, header http.Header, body []byte) bool {
+// limited recognises "too many" where the status alone does not say it. Of the
+// statuses a profile lists, 429 and those unknown to HTTP (420, 430, 529) mean
+// nothing else; the others need a sign.
+func (d *Dialect) limited(status int, header http.Header, r reading) bool {
 	if status == http.StatusTooManyRequests {
 		return true
 	}
-	signal := d.limits.Signal
-	if signal != nil && signals(signal, body) {
+	if d.limits.Signal != nil && r.signals(d.limits.Signal) {
 		return true
 	}
 	if !slices.Contains(d.limits.Status, status) {
 		return false
 	}
-	return !slices.Contains(ambiguous, status) || header.Get("Retry-After") != "" || d.nothingLeft(header)
+	return http.StatusText(status) == "" || header.Get("Retry-After") != "" || d.nothingLeft(header)
 }
 
 // nothingLeft reports whether the provider's own header says so.
 func (d *Dialect) nothingLeft(header http.Header) bool {
 	h := d.limits.Headers
-	return h != nil && h.Remaining != "" && strings.TrimSpace(header.Get(h.Remaining)) == "0"
-}
-
-// signals reports whether a value in the body is the one described.
-func signals(s *catalog.BodySignal, body []byte) bool {
-	if len(body) == 0 || s.Path == "" {
+	if h == nil || h.Remaining == "" {
 		return false
 	}
-	found := gjson.GetBytes(body, s.Path)
-	if !found.Exists() {
-		return false
-	}
-	text := found.String()
-	return slices.Contains(s.Values, text) || s.Contains != "" && strings.Contains(text, s.Contains)
-}
-
-func at(body []byte, path string) string {
-	if path == "" || len(body) == 0 {
-		return ""
-	}
-	found := gjson.GetBytes(body, path)
-	if found.IsObject() || found.IsArray() {
-		return ""
-	}
-	return clean(found.String())
-}
-
-func looksLikeJSON(body []byte) bool {
-	for _, b := range body {
-		switch b {
-		case ' ', '\t', '\r', '\n':
-			continue
-		case '{', '[':
-			return true
-		}
-		return false
-	}
-	return false
+	left, err := strconv.ParseFloat(strings.TrimSpace(header.Get(h.Remaining)), 64)
+	return err == nil && left <= 0
 }
 
 // clean makes a provider's text fit for a log line: valid, on one line, and not

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -254,8 +256,26 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(429, `[`, "X-Ratelimit-Reset", "1e300")
 	f.Add(429, "\x00", "Retry-After", "Tue, 24 Nov 2026 09:00:05 GMT")
 	dialects := []*classify.Dialect{dialect(f, "slack"), dialect(f, "github"), dialect(f, "stripe")}
+	files, err := filepath.Glob("testdata/answers/*.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	var fromFiles []*classify.Dialect
+	for _, file := range files {
+		p, d := readProvider(f, file)
+		fromFiles = append(fromFiles, d)
+		for _, a := range p.Answers {
+			f.Add(a.Status, a.Body, "Retry-After", "2")
+			for name, value := range a.Header {
+				f.Add(a.Status, a.Body, name, value)
+			}
+		}
+	}
+	f.Add(400, "<a><b c='d'>&x;</b", "Content-Type", "application/xml")
+	f.Add(400, "<h1>"+strings.Repeat("<a>", 100), "Content-Type", "text/html")
+	f.Add(400, "a=%zz&b=1", "Content-Type", "application/x-www-form-urlencoded")
 	f.Fuzz(func(t *testing.T, status int, body, name, value string) {
-		for _, d := range dialects {
+		for _, d := range append(slices.Clip(dialects), fromFiles...) {
 			class, failure := d.Answer(status, http.Header{name: {value}}, []byte(body), now)
 			if (failure == nil) != (class == integration.ClassOK) {
 				t.Fatalf("%s with %+v", class, failure)

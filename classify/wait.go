@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport/sallyport/catalog"
 	"github.com/sallyport/sallyport/integration"
 )
 
@@ -57,45 +58,121 @@ func seconds(value string) (time.Duration, bool) {
 
 func bounded(d time.Duration) time.Duration { return min(max(d, 0), MaxRetryAfter) }
 
-// wait is what the provider asks for: Retry-After, or for a limit the time at
-// which its own header says the window ends (R4.6).
-func (d *Dialect) wait(class integration.Class, header http.Header, now time.Time) time.Duration {
-	if wait, ok := RetryAfter(header, now); ok {
+// units a catalog.WaitRule may have.
+var units = []string{"duration", "epoch_milliseconds", "epoch_seconds", "http_date", "iso8601", "milliseconds", "minutes", "seconds"}
+
+// wait is what the provider asks for (R4.6): the longest of Retry-After and the
+// places its profile names; for a limit also the time at which its own header
+// says the window ends, and at last what is known about its limits.
+func (d *Dialect) wait(class integration.Class, header http.Header, r reading, now time.Time) time.Duration {
+	wait, told := RetryAfter(header, now)
+	if class != integration.ClassLimited && class != integration.ClassUnavailable {
 		return wait
 	}
+	for i := range d.errors.Waits {
+		if w, ok := waitAt(&d.errors.Waits[i], header, r, now); ok {
+			wait, told = max(wait, w), true
+		}
+	}
+	if told || class != integration.ClassLimited {
+		return wait
+	}
+	if wait := d.window(header, now); wait > 0 {
+		return wait
+	}
+	return bounded(time.Duration(d.errors.LimitWait) * time.Second)
+}
+
+// window is how long the window of the limit lasts, by the provider's header.
+func (d *Dialect) window(header http.Header, now time.Time) time.Duration {
 	h := d.limits.Headers
-	if class != integration.ClassLimited || h == nil || h.Reset == "" {
+	if h == nil || h.Reset == "" {
 		return 0
 	}
 	if h.Remaining != "" && header.Get(h.Remaining) != "" && !d.nothingLeft(header) {
 		return 0 // another limit was hit; this window's end says nothing about it
 	}
-	return reset(strings.TrimSpace(header.Get(h.Reset)), h.ResetFormat, now)
+	wait, _ := until(strings.TrimSpace(header.Get(h.Reset)), h.ResetFormat, now)
+	return wait
 }
 
-// reset reads a header that says when a window ends; zero when it can't.
-func reset(value, format string, now time.Time) time.Duration {
-	switch format {
-	case "seconds":
-		wait, _ := seconds(value)
-		return wait
-	case "epoch_seconds", "epoch_milliseconds":
-		n, err := strconv.ParseFloat(value, 64)
-		if err != nil || math.IsNaN(n) || n < 0 || n > 1e15 {
-			return 0
+// waitAt reads one place of the profile.
+func waitAt(w *catalog.WaitRule, header http.Header, r reading, now time.Time) (time.Duration, bool) {
+	value := ""
+	switch {
+	case w.Header != "" && w.Path != "":
+		value = reading{json: []byte(header.Get(w.Header))}.at(w.Path)
+	case w.Header != "":
+		value = header.Get(w.Header)
+	default:
+		value = r.at(w.Path)
+	}
+	if w.Key != "" {
+		value = part(value, w.Key)
+	}
+	if w.After != "" {
+		_, after, ok := strings.Cut(value, w.After)
+		if !ok {
+			return 0, false
 		}
-		if format == "epoch_seconds" {
-			n *= 1000
-		}
-		return bounded(time.UnixMilli(int64(math.Ceil(min(n, 1e17)))).Sub(now))
-	case "http_date":
-		if at, err := http.ParseTime(value); err == nil {
-			return bounded(at.Sub(now))
-		}
-	case "iso8601":
-		if at, err := time.Parse(time.RFC3339, value); err == nil {
-			return bounded(at.Sub(now))
+		value, _, _ = strings.Cut(strings.TrimLeft(after, " "), " ")
+		value = strings.TrimRight(value, ",;.)")
+	}
+	return until(strings.TrimSpace(value), w.Unit, now)
+}
+
+// part is the value of a key in "limit=100; reset=4" or "limit=100, reset=4".
+func part(value, key string) string {
+	for one := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == ';' || r == ',' }) {
+		if name, v, ok := strings.Cut(one, "="); ok && strings.TrimSpace(name) == key {
+			return v
 		}
 	}
-	return 0
+	return ""
+}
+
+// until reads a wait or the time a wait ends; ok is false when it can't.
+func until(value, unit string, now time.Time) (wait time.Duration, ok bool) {
+	switch unit {
+	case "seconds":
+		return seconds(value)
+	case "minutes", "milliseconds":
+		n, ok := number(value)
+		n = min(n, MaxRetryAfter.Seconds()*1000)
+		if unit == "minutes" {
+			n *= 60_000
+		}
+		return bounded(time.Duration(math.Ceil(n)) * time.Millisecond), ok
+	case "duration":
+		wait, err := time.ParseDuration(value)
+		return bounded(wait), err == nil
+	case "epoch_seconds", "epoch_milliseconds":
+		n, ok := number(value)
+		if !ok || n > 1e15 {
+			return 0, false
+		}
+		if unit == "epoch_seconds" {
+			n *= 1000
+		}
+		return bounded(time.UnixMilli(int64(math.Ceil(min(n, 1e17)))).Sub(now)), true
+	case "http_date":
+		at, err := http.ParseTime(value)
+		return bounded(at.Sub(now)), err == nil
+	case "iso8601":
+		for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05"} {
+			if at, err := time.Parse(layout, value); err == nil {
+				return bounded(at.Sub(now)), true
+			}
+		}
+	}
+	return 0, false
+}
+
+// number reads a number that is not less than zero.
+func number(value string) (float64, bool) {
+	n, err := strconv.ParseFloat(value, 64)
+	if err != nil || math.IsNaN(n) || n < 0 {
+		return 0, false
+	}
+	return n, true
 }

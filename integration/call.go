@@ -99,6 +99,12 @@ type CallOutcome struct {
 	// Call is the call as it stands now: State is queued with DueAt when it is
 	// to have another turn, else a final one. Attempts holds all of them.
 	Call Call
+	// Refused says that the call had no turn, by our own limit or the breaker:
+	// others of its tenant need not ask before DueAt either.
+	Refused bool
+	// Finished is the event that tells the call's Callback about its end; nil:
+	// there is none to be told.
+	Finished *Event
 	// Released says that the worker is shutting down: the call is due again at
 	// once and nothing is changed.
 	Released bool

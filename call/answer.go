@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/sallyport/sallyport/mapping"
 )
@@ -22,17 +24,18 @@ const (
 type answerBody struct {
 	io.Reader
 	closer io.Closer
-	clock  context.Context
-	cancel context.CancelFunc
+	clock  clock
 	whole  bool // everything was read: start is all of it
 	start  []byte
 }
 
 // Read reads on; a read cut off by the attempt's clock says so.
 func (b *answerBody) Read(p []byte) (int, error) {
+	b.clock.waiting()
 	n, err := b.Reader.Read(p)
+	b.clock.came()
 	if err != nil && err != io.EOF && b.clock.Err() != nil { //nolint:errorlint // io.EOF is never wrapped by readers
-		err = context.Cause(b.clock)
+		err = context.Cause(b.clock.Context)
 	}
 	return n, err
 }
@@ -40,7 +43,7 @@ func (b *answerBody) Read(p []byte) (int, error) {
 // Close closes the body and stops the clock.
 func (b *answerBody) Close() error {
 	err := b.closer.Close()
-	b.cancel()
+	b.clock.stop()
 	return err
 }
 
@@ -51,6 +54,19 @@ func (b *answerBody) peek(n int64) error {
 	b.whole = err == nil && int64(len(start)) < n
 	b.Reader = io.MultiReader(bytes.NewReader(start), b.Reader)
 	return err
+}
+
+// stream reports whether a success is of a kind that no error can hide in: it
+// is handed on as it comes, without a look into it.
+func stream(h http.Header) bool {
+	kind, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	switch {
+	case err != nil:
+		return false
+	case kind == "text/event-stream", kind == "application/x-ndjson", kind == "application/jsonl", kind == "application/json-seq":
+		return true
+	}
+	return !strings.Contains(kind, "json") && !strings.Contains(kind, "xml") && !strings.HasPrefix(kind, "text/")
 }
 
 // setAside ends a failed attempt's hold on its connection. The answer stays
@@ -76,8 +92,12 @@ func setAside(resp *http.Response) *http.Response {
 }
 
 // mark writes whose call an answer belongs to onto it, and takes away what a
-// provider may have written in our name.
+// provider may have written in our name. From here on the answer is the
+// caller's.
 func (j *journey) mark(resp *http.Response, reason string) {
+	if b, ok := resp.Body.(*answerBody); ok {
+		b.clock.handOn()
+	}
 	if resp.Header == nil {
 		resp.Header = http.Header{}
 	}

@@ -39,19 +39,22 @@ func (s *Service) attempt(ctx context.Context, j *journey) (resp *http.Response,
 	j.call.Attempts = append(j.call.Attempts, integration.Attempt{Number: len(j.call.Attempts) + 1, Waited: j.waited, Sent: true})
 	a = &j.call.Attempts[len(j.call.Attempts)-1]
 	j.waited = 0
-	within, cancel := context.WithTimeoutCause(ctx, j.op.timeout, j.op.timedOut)
 	body := &j.firstAnswer
 	if a.Number > 1 {
 		body = new(answerBody)
 	}
-	body.clock, body.cancel = within, cancel
-	out := j.request.WithContext(within)
+	within := &body.clock
+	within.start(ctx, j.op)
+	out := j.request.WithContext(within.Context)
 	out.Method, out.URL, out.Header, out.Host, out.RequestURI, out.Response = j.call.Method, j.url, j.header, "", "", nil
 	out.ContentLength, out.GetBody, out.TransferEncoding, out.Trailer, out.Close = j.body.length, nil, nil, nil, false
 	var err error
 	start := s.now()
 	a.StartedAt = start.UTC()
 	if out.Body, err = j.body.next(); err == nil {
+		if j.body.stream {
+			out.Body = &upload{out.Body, within}
+		}
 		resp, err = s.transport.RoundTrip(out)
 	}
 	a.Took = s.now().Sub(start)
@@ -70,7 +73,7 @@ func (s *Service) attempt(ctx context.Context, j *journey) (resp *http.Response,
 			_ = body.Close() // it broke off already
 			resp = nil
 		}
-		cancel()
+		within.stop()
 	}
 	if failure != nil {
 		a.RetryAfter = failure.RetryAfter
@@ -98,7 +101,7 @@ func (s *Service) judge(j *journey, a *integration.Attempt, resp *http.Response,
 				Hint: "Use the proxy for answers of this size.", ProviderRequestID: a.RequestID, Err: fmt.Errorf("the answer is larger than %d bytes", maxMapped),
 			}, nil
 		}
-	case s.dialect.NeedsBody(resp.StatusCode):
+	case s.dialect.NeedsBody(resp.StatusCode) && (!success || !stream(resp.Header)):
 		if err := body.peek(maxError); err != nil && success {
 			return nil, err
 		}

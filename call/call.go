@@ -13,7 +13,9 @@
 // Sallyport-Call and Sallyport-Attempts. Where there is none, an
 // *integration.Failure that says whose decision it was. Bodies of successes are
 // streamed. The clock of an attempt, the endpoint's timeout, runs until the
-// body is read to its end.
+// answer's header is here; after that an answer may take as long as it needs,
+// but not be silent for longer than StreamIdle. The same holds for a request
+// body that is streamed: the clock times the provider alone.
 //
 // # What may be repeated
 //

@@ -37,6 +37,7 @@ type Response struct {
 	CallID   string          // the record
 	Attempts int             // how often it was tried
 	Reason   string          // why we ended it ourselves; empty when the provider did
+	Fallback string          // cached or default when that is the answer; empty when it is the provider's (R4.11)
 }
 
 // Endpoint calls an endpoint of the plan by name. The error is an
@@ -68,7 +69,11 @@ func (s *Service) Endpoint(ctx context.Context, name string, in Request) (*Respo
 		return out, err
 	}
 	defer resp.Body.Close()
-	return out, op.answer(resp, out, j.call.Failure)
+	failure := j.call.Failure
+	if out.Fallback = resp.Header.Get(HeaderFallback); out.Fallback != "" {
+		failure = nil // it is told by the record, and the caller has an answer
+	}
+	return out, op.answer(resp, out, failure)
 }
 
 func (s *Service) unknownEndpoint(name string) error {

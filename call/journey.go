@@ -133,27 +133,41 @@ func (s *Service) refused(ctx context.Context, j *journey, last *http.Response, 
 	return s.settle(ctx, j, last, f, state)
 }
 
-// settle writes the call down and answers. f is nil for a success; with an
-// answer of the provider that is handed back, without one the failure is.
+// settle ends the call and answers: with the fallback of the plan where there
+// is one, else with the provider's answer, else with the failure. f is nil for a
+// success.
 func (s *Service) settle(ctx context.Context, j *journey, resp *http.Response, f *integration.Failure, state integration.CallState) (*http.Response, error) {
-	c := j.call
-	c.State, c.Failure, c.FinishedAt = state, f, s.now().UTC()
 	if resp != nil {
-		c.Status = resp.StatusCode
+		j.call.Status = resp.StatusCode
+	}
+	if f == nil {
+		s.write(ctx, j, nil, state)
+		j.mark(resp, "")
+		return resp, nil
+	}
+	if other, ok, err := s.fallback(ctx, j, f, state); ok { // R4.11
+		setAside(resp)
+		return other, err
+	}
+	s.write(ctx, j, f, state)
+	if resp == nil {
+		return nil, f
+	}
+	j.mark(resp, f.Reason)
+	return resp, nil
+}
+
+// write writes the call down in its state.
+func (s *Service) write(ctx context.Context, j *journey, f *integration.Failure, state integration.CallState) {
+	c := j.call
+	c.State, c.Failure = state, f
+	if !state.Waiting() {
+		c.FinishedAt = s.now().UTC()
 	}
 	if f != nil {
 		f.CallID, f.Attempts = c.ID, len(c.Attempts)
 	}
 	s.record(ctx, j)
-	switch {
-	case f == nil:
-		j.mark(resp, "")
-		return resp, nil
-	case resp != nil:
-		j.mark(resp, f.Reason)
-		return resp, nil
-	}
-	return nil, f
 }
 
 // turnless is the failure of a call that had no turn.

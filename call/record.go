@@ -44,14 +44,21 @@ func (s *Service) record(ctx context.Context, j *journey) {
 	if again {
 		level, message = slog.LevelError, "call.not_kept"
 		if j.call.State.Waiting() {
-			j.call.State = integration.CallFailed
-		}
-		if j.call.Failure == nil {
-			j.call.Failure = &integration.Failure{Class: integration.ClassUnavailable, Code: CodeNotKept, Message: "The call could not be put into the queue."}
+			notQueued(j.call)
 		}
 		notWritten(j.call.Failure)
 	}
 	s.log.LogAttrs(ctx, level, message, slog.String("call", j.call.ID), slog.String("state", string(j.call.State)), slog.Any("error", err))
+}
+
+// notQueued takes back that a call goes on by itself.
+func notQueued(c *integration.Call) {
+	c.State, c.DueAt, c.ExpiresAt = integration.CallFailed, time.Time{}, time.Time{}
+	if c.Failure == nil {
+		c.Failure = &integration.Failure{Class: integration.ClassUnavailable, CallID: c.ID}
+	}
+	c.Failure.Code, c.Failure.Hint = CodeNotKept, ""
+	c.Failure.Message = "The request could not be made now, and could not be kept for later."
 }
 
 // notWritten takes back what a failure says about a kept call.

@@ -73,6 +73,7 @@ type Call struct {
 	ExpiresAt    time.Time // UTC; a queued call is given to a person then; zero: never
 	Callback     string    // the plan's destination that is told when it is finished; empty: none
 	RetriedAfter int       // how many attempts were behind it when a person last asked for it: the plan's retries count from there
+	Turn         int       // how many turns it had in the queue, the present one included; zero in lists
 	KeptAs       CallState // how it was held before a person put it back into the queue; empty otherwise
 	Job          string    // the bulk retry that put it back; empty otherwise
 	// InDoubt says that a request was begun and nothing is known of its end,

@@ -43,6 +43,32 @@ type Filter struct {
 	Limit   int    // zero means 50; at most 500
 }
 
+// JobState is where a job stands.
+type JobState string
+
+// A job is running until all its records are through or a person stops it.
+const (
+	JobRunning  JobState = "running"
+	JobFinished JobState = "finished"
+	JobCanceled JobState = "canceled" // what had not begun is as it was before
+)
+
+// Job puts many kept calls back into the queue because a person asked for it
+// (R4.7). It survives the process.
+type Job struct {
+	ID         string   // ours, a UUIDv7
+	Service    string   // the integration's slug
+	State      JobState // where it stands
+	Filter     Filter   // which calls; Status is failed, or unknown where the person said so
+	Actor      string   // who asked
+	Total      int      // how many calls were found when it began
+	Queued     int      // how many of them were put into the queue so far
+	Done       int      // how many were made and are over: succeeded, rejected or canceled
+	Failed     int      // how many are with a person again
+	CreatedAt  time.Time
+	FinishedAt time.Time // zero while running
+}
+
 // Counts is how many events or calls of a service stand in each state.
 type Counts struct {
 	ByState   map[string]int

@@ -17,20 +17,25 @@ const recordPatience = 20 * time.Millisecond
 
 // callColumns are what a list shows of a call; its headers and body follow
 // where one is read whole.
-const callColumns = "seq, id, service, tenant_id, endpoint, entry, method, path, effect, idempotency_key, state, status, created_at, finished_at, retry_of, failure"
+const callColumns = "seq, id, service, tenant_id, endpoint, entry, method, path, effect, idempotency_key, state, status, created_at, finished_at, retry_of, async, priority, due_at, expires_at, loans, in_doubt, retried_after, kept_as, job_id, callback, failure"
+
+// callWhole follows callColumns where a call is read whole.
+const callWhole = ", headers, body, answer, answer_body, answer_until"
 
 // attemptColumns are all columns of an attempt.
 const attemptColumns = "call_id, number, started_at, took, waited, status, class, request_id, error, retry_after, sent"
 
-// Record writes a call with its attempts. A call that a person may have to
-// deal with (Kept) is written before Record returns, with its header and body;
-// the caller sees to it that these hold no credential. Others are written
+// Record writes a call with its attempts. A call that can be made again (one
+// that waits in the queue, or is held for a person) is written before Record
+// returns, with its header and body; so is a running one with a DueAt, which is
+// in doubt if nothing more is heard of it by then. The caller sees to it that
+// header and body hold no credential. Others are written
 // shortly after and without them: a crash may lose those of the last moment,
 // and when the store is behind they are dropped and counted in
 // Stats.LostRecords, so that a record never holds up a call.
 //
 // Recording a call again brings its record up to date, as long as that still
-// says running.
+// says running and no turn in the queue has begun.
 func (s *Store) Record(ctx context.Context, c *integration.Call) error {
 	if c.ID == "" || c.Service == "" {
 		return errors.New("sqlite: a call needs an id and a service")
@@ -39,7 +44,7 @@ func (s *Store) Record(ctx context.Context, c *integration.Call) error {
 	if err != nil {
 		return err
 	}
-	if c.State.Kept() {
+	if durable(c) {
 		return s.writer.do(ctx, s.writer.records, row.write)
 	}
 	k := &work{do: func(t *transaction) error {
@@ -61,6 +66,16 @@ func (s *Store) Record(ctx context.Context, c *integration.Call) error {
 	return nil
 }
 
+// durable reports whether a call is kept with all that is needed to make it
+// again.
+func durable(c *integration.Call) bool { return c.State.Repeatable() || announced(c) }
+
+// announced reports whether a call is about to be sent and must not be lost
+// sight of.
+func announced(c *integration.Call) bool {
+	return c.State == integration.CallRunning && !c.DueAt.IsZero()
+}
+
 // callRow is a call as it is written: a copy, as the caller goes on using its
 // own.
 type callRow struct {
@@ -80,7 +95,7 @@ func newCallRow(c *integration.Call) (*callRow, error) {
 		}
 		row.failure = string(text)
 	}
-	if c.State.Kept() {
+	if durable(c) {
 		headers, err := encodeHeader(c.Header)
 		if err != nil {
 			return nil, err
@@ -94,20 +109,36 @@ func newCallRow(c *integration.Call) (*callRow, error) {
 
 func (row *callRow) write(t *transaction) error {
 	c := &row.call
-	n, err := t.exec(`INSERT INTO calls (id, service, tenant_id, endpoint, entry, method, path, effect, idempotency_key, state, status, created_at, finished_at, retry_of, failure, headers, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET path = excluded.path, idempotency_key = excluded.idempotency_key, state = excluded.state, status = excluded.status,
-			finished_at = excluded.finished_at, failure = excluded.failure, headers = excluded.headers, body = excluded.body
-		WHERE calls.state = 'running'`,
+	due, expires := any(nil), any(nil)
+	if c.State.Waiting() || announced(c) {
+		due, expires = optionalMicros(c.DueAt), optionalMicros(c.ExpiresAt)
+	}
+	if c.State.Waiting() && due == nil {
+		due = micros(c.CreatedAt)
+	}
+	n, err := t.exec(insertCall,
 		c.ID, c.Service, c.Tenant, c.Endpoint, string(c.Entry), c.Method, c.Path, c.Effect, c.IdempotencyKey, string(c.State), c.Status,
-		micros(c.CreatedAt), optionalMicros(c.FinishedAt), c.RetryOf, row.failure, row.headers, row.body)
+		micros(c.CreatedAt), optionalMicros(c.FinishedAt), c.RetryOf, c.Async, c.Priority, due, expires, announced(c), c.RetriedAfter, c.Callback,
+		row.failure, row.headers, row.body)
 	if err != nil || n == 0 {
 		return err
 	}
-	for i := range row.attempts {
-		a := &row.attempts[i]
+	return insertAttempts(t, c.ID, row.attempts)
+}
+
+const insertCall = `INSERT INTO calls (id, service, tenant_id, endpoint, entry, method, path, effect, idempotency_key, state, status, created_at, finished_at, retry_of,
+	async, priority, due_at, expires_at, in_doubt, retried_after, callback, failure, headers, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET path = excluded.path, idempotency_key = excluded.idempotency_key, state = excluded.state, status = excluded.status,
+	finished_at = excluded.finished_at, priority = excluded.priority, due_at = excluded.due_at, expires_at = excluded.expires_at, in_doubt = excluded.in_doubt,
+	failure = excluded.failure, headers = excluded.headers, body = excluded.body
+WHERE calls.state = 'running' AND calls.lease_owner IS NULL`
+
+func insertAttempts(t *transaction, id string, attempts []integration.Attempt) error {
+	for i := range attempts {
+		a := &attempts[i]
 		if _, err := t.exec("INSERT OR REPLACE INTO attempts ("+attemptColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			c.ID, a.Number, micros(a.StartedAt), a.Took.Microseconds(), a.Waited.Microseconds(), a.Status, string(a.Class), a.RequestID, a.Error,
+			id, a.Number, micros(a.StartedAt), a.Took.Microseconds(), a.Waited.Microseconds(), a.Status, string(a.Class), a.RequestID, a.Error,
 			a.RetryAfter.Microseconds(), a.Sent); err != nil {
 			return err
 		}
@@ -139,29 +170,54 @@ func callPage(f integration.Filter) page {
 // Call reads one call with its attempts and, while it is kept, its header and
 // body; integration.ErrNotFound if there is none.
 func (s *Store) Call(ctx context.Context, id string) (integration.Call, error) {
-	_, c, err := scanCall(s.read.QueryRowContext(ctx, "SELECT "+callColumns+", headers, body FROM calls WHERE id = ?", id), true)
+	_, c, err := scanCall(s.read.QueryRowContext(ctx, "SELECT "+callColumns+callWhole+" FROM calls WHERE id = ?", id), true)
 	if err != nil {
 		return integration.Call{}, oneError("call", id, err)
 	}
-	rows, err := s.read.QueryContext(ctx, "SELECT "+attemptColumns+" FROM attempts WHERE call_id = ? ORDER BY number", id)
+	attempts, err := s.attempts(ctx, id)
 	if err != nil {
-		return integration.Call{}, fmt.Errorf("sqlite: attempts of %s: %w", id, err)
+		return integration.Call{}, err
 	}
-	err = each(rows, func(r rowScanner) error {
-		a, err := scanAttempt(r)
-		c.Attempts = append(c.Attempts, a)
-		return err
-	})
-	if err != nil {
-		return integration.Call{}, fmt.Errorf("sqlite: attempts of %s: %w", id, err)
-	}
+	c.Attempts = attempts[id]
 	return c, nil
 }
 
+// attempts reads the attempts of calls, in order.
+func (s *Store) attempts(ctx context.Context, ids ...string) (map[string][]integration.Attempt, error) {
+	of := make(map[string][]integration.Attempt, len(ids))
+	rows, err := s.read.QueryContext(ctx, "SELECT "+attemptColumns+" FROM attempts WHERE call_id IN (SELECT value FROM json_each(?)) ORDER BY call_id, number", jsonArray(ids))
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: attempts of calls: %w", err)
+	}
+	err = each(rows, func(r rowScanner) error {
+		id, a, err := scanAttempt(r)
+		of[id] = append(of[id], a)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: attempts of calls: %w", err)
+	}
+	return of, nil
+}
+
 // CallCounts counts a service's calls by state, one tenant's only when tenant
-// is not empty. OldestDue is zero: calls do not wait here.
+// is not empty. OldestDue is the due time of the queued call that waits the
+// longest, those due in the future included.
 func (s *Store) CallCounts(ctx context.Context, service, tenant string) (integration.Counts, error) {
-	return s.counts(ctx, "SELECT state, count(*) FROM calls WHERE service = ?1 AND (?2 = '' OR tenant_id = ?2) GROUP BY state", service, tenant)
+	counts, err := s.counts(ctx, "SELECT state, count(*) FROM calls WHERE service = ?1 AND (?2 = '' OR tenant_id = ?2) GROUP BY state", service, tenant)
+	if err != nil {
+		return counts, err
+	}
+	var due int64
+	err = s.read.QueryRowContext(ctx, oldestCall, service, tenant).Scan(&due)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return counts, nil
+	case err != nil:
+		return counts, fmt.Errorf("sqlite: oldest queued call: %w", err)
+	}
+	counts.OldestDue = fromMicros(due)
+	return counts, nil
 }
 
 // SettleCall ends a kept call in the state that a person found or brought
@@ -169,7 +225,7 @@ func (s *Store) CallCounts(ctx context.Context, service, tenant string) (integra
 // not at all. It is integration.ErrNotFound if there is no such call and
 // integration.ErrState if it is not kept.
 func (s *Store) SettleCall(ctx context.Context, id string, state integration.CallState, audit integration.AuditEntry) error {
-	if state.Kept() || state == integration.CallRunning {
+	if state.Repeatable() || state == integration.CallRunning {
 		return fmt.Errorf("a call can't be settled as %s: %w", state, integration.ErrState)
 	}
 	return s.writer.do(ctx, s.writer.jobs, func(t *transaction) error {
@@ -184,22 +240,24 @@ func (s *Store) SettleCall(ctx context.Context, id string, state integration.Cal
 	})
 }
 
-// scanCall reads callColumns, and headers and body if whole.
+// scanCall reads callColumns, and callWhole if whole.
 func scanCall(r rowScanner, whole bool) (seq int64, c integration.Call, err error) {
 	var created int64
-	var finished sql.NullInt64
-	var failure, headers sql.NullString
+	var finished, due, expires, until sql.NullInt64
+	var failure, headers, answer sql.NullString
+	var answered []byte
 	into := []any{
 		&seq, &c.ID, &c.Service, &c.Tenant, &c.Endpoint, (*string)(&c.Entry), &c.Method, &c.Path, &c.Effect, &c.IdempotencyKey,
-		(*string)(&c.State), &c.Status, &created, &finished, &c.RetryOf, &failure,
+		(*string)(&c.State), &c.Status, &created, &finished, &c.RetryOf, &c.Async, &c.Priority, &due, &expires, &c.Turn, &c.InDoubt, &c.RetriedAfter,
+		(*string)(&c.KeptAs), &c.Job, &c.Callback, &failure,
 	}
 	if whole {
-		into = append(into, &headers, &c.Body)
+		into = append(into, &headers, &c.Body, &answer, &answered, &until)
 	}
 	if err := r.Scan(into...); err != nil {
 		return 0, c, err
 	}
-	c.CreatedAt, c.FinishedAt = fromMicros(created), fromOptional(finished)
+	c.CreatedAt, c.FinishedAt, c.DueAt, c.ExpiresAt = fromMicros(created), fromOptional(finished), fromOptional(due), fromOptional(expires)
 	if failure.Valid {
 		var row failureRow
 		if err := json.Unmarshal([]byte(failure.String), &row); err != nil {
@@ -207,52 +265,21 @@ func scanCall(r rowScanner, whole bool) (seq int64, c integration.Call, err erro
 		}
 		c.Failure = row.failure()
 	}
+	if answer.Valid {
+		var row answerRow
+		if err := json.Unmarshal([]byte(answer.String), &row); err != nil {
+			return 0, c, fmt.Errorf("stored answer: %w", err)
+		}
+		c.Answer = &integration.Answer{Status: row.Status, Header: row.Header, Body: answered, Cut: row.Cut, Until: fromOptional(until)}
+	}
 	c.Header, err = decodeHeader(headers.String)
 	return seq, c, err
 }
 
-func scanAttempt(r rowScanner) (a integration.Attempt, err error) {
-	var call string
+func scanAttempt(r rowScanner) (call string, a integration.Attempt, err error) {
 	var started, took, waited, after int64
 	err = r.Scan(&call, &a.Number, &started, &took, &waited, &a.Status, (*string)(&a.Class), &a.RequestID, &a.Error, &after, &a.Sent)
 	a.StartedAt = fromMicros(started)
 	a.Took, a.Waited, a.RetryAfter = time.Duration(took)*time.Microsecond, time.Duration(waited)*time.Microsecond, time.Duration(after)*time.Microsecond
-	return a, err
-}
-
-// failureRow is an integration.Failure as JSON; its cause is kept as text.
-type failureRow struct {
-	Class             integration.Class `json:"class"`
-	Code              string            `json:"code,omitempty"`
-	Message           string            `json:"message,omitempty"`
-	Hint              string            `json:"hint,omitempty"`
-	Pointer           string            `json:"pointer,omitempty"`
-	RetryAfterMicros  int64             `json:"retry_after_us,omitempty"`
-	ProviderCode      string            `json:"provider_code,omitempty"`
-	ProviderMessage   string            `json:"provider_message,omitempty"`
-	ProviderRequestID string            `json:"provider_request_id,omitempty"`
-	Cause             string            `json:"cause,omitempty"`
-}
-
-func newFailureRow(f *integration.Failure) failureRow {
-	row := failureRow{
-		Class: f.Class, Code: f.Code, Message: f.Message, Hint: f.Hint, Pointer: f.Pointer, RetryAfterMicros: f.RetryAfter.Microseconds(),
-		ProviderCode: f.ProviderCode, ProviderMessage: f.ProviderMessage, ProviderRequestID: f.ProviderRequestID,
-	}
-	if f.Err != nil {
-		row.Cause = f.Err.Error()
-	}
-	return row
-}
-
-func (row failureRow) failure() *integration.Failure {
-	f := &integration.Failure{
-		Class: row.Class, Code: row.Code, Message: row.Message, Hint: row.Hint, Pointer: row.Pointer,
-		RetryAfter:   time.Duration(row.RetryAfterMicros) * time.Microsecond,
-		ProviderCode: row.ProviderCode, ProviderMessage: row.ProviderMessage, ProviderRequestID: row.ProviderRequestID,
-	}
-	if row.Cause != "" {
-		f.Err = errors.New(row.Cause)
-	}
-	return f
+	return call, a, err
 }

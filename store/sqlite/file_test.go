@@ -5,12 +5,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/pressly/goose/v3"
 
 	"github.com/sallyport/sallyport/integration"
 )
@@ -109,33 +112,60 @@ func TestOpenRefusesTheFuture(t *testing.T) {
 	}
 }
 
-// A file of the first version gets what came since, and keeps its events.
+// A file of the first version gets what came since, and keeps its events, its
+// calls and their attempts.
 func TestOpenThePast(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "past.db")
-	s, err := Open(t.Context(), path, Options{})
+	if err := create(path); err != nil {
+		t.Fatal(err)
+	}
+	db, err := connect(path, Options{}.withDefaults(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := withoutWriter(t, s)
-	for _, back := range []string{
-		"ALTER TABLE webhook_events DROP COLUMN retried_after", "DELETE FROM goose_db_version WHERE version_id > 1",
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.UpTo(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	for _, old := range []string{
 		`INSERT INTO webhook_events (id, tenant_id, provider, source, event_type, external_id, subject, status, attempts, received_at, created_at, headers, payload)
 			VALUES ('old', '', 'stripe', '', 'invoice.paid', 'evt_1', '', 'failed', 16, 1, 1, '{}', '{}')`,
+		`INSERT INTO calls (id, service, tenant_id, endpoint, entry, method, path, effect, idempotency_key, state, status, created_at, retry_of, headers, body)
+			VALUES ('call', 'stripe', 'acme', 'create_customer', 'proxy', 'POST', '/v1/customers', 'create', 'key-1', 'failed', 503, 1, '', '{}', 'a=b')`,
+		`INSERT INTO attempts VALUES ('call', 1, 1, 1, 1, 503, 'unavailable', 'req_1', '', 0, 1)`,
 	} {
-		if _, err := s.write.ExecContext(ctx, back); err != nil {
+		if _, err := db.ExecContext(t.Context(), old); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_ = s.read.Close()
-	_ = s.write.Close()
-	s, err = Open(t.Context(), path, Options{})
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(t.Context(), path, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
 	if e, _, err := s.Event(t.Context(), "old"); err != nil || e.Attempts != 16 || e.RetriedAfter != 0 {
 		t.Errorf("%+v, %v", e, err)
+	}
+	if c, err := s.Call(t.Context(), "call"); err != nil || c.State != integration.CallFailed || string(c.Body) != "a=b" || len(c.Attempts) != 1 || c.Attempts[0].RequestID != "req_1" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if err := s.RequeueCall(t.Context(), "call", time.UnixMicro(2), time.Time{}, integration.AuditEntry{ID: "a"}); err != nil {
+		t.Errorf("the old call can't be put into the queue: %v", err)
+	}
+	var broken int
+	if err := s.read.QueryRowContext(t.Context(), "SELECT count(*) FROM pragma_foreign_key_check").Scan(&broken); err != nil || broken != 0 {
+		t.Errorf("%d references are broken, %v", broken, err)
 	}
 }
 

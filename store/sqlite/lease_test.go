@@ -47,3 +47,40 @@ func TestEventQueue(t *testing.T) {
 		}
 	})
 }
+
+var _ lease.Queue[integration.Call, integration.CallOutcome] = (*CallQueue)(nil)
+
+// R4.6: queued calls pass the suite of every queue.
+func TestCallQueue(t *testing.T) {
+	t.Parallel()
+	leasetest.Run(t, func(t *testing.T) leasetest.Harness[integration.Call, integration.CallOutcome] {
+		s := openTest(t, Options{})
+		n := 0
+		call := func(state integration.CallState, due time.Time) integration.CallOutcome {
+			return integration.CallOutcome{Call: integration.Call{State: state, DueAt: due}}
+		}
+		return leasetest.Harness[integration.Call, integration.CallOutcome]{
+			Queue: s.CallQueue(),
+			Add: func(t testing.TB, due time.Time) string {
+				n++
+				id := fmt.Sprintf("0198-%06d", n)
+				if err := s.Record(t.Context(), &integration.Call{
+					ID: id, Service: "stripe", Tenant: "acme", Method: "POST", Path: "/v1/customers", State: integration.CallQueued, CreatedAt: due, DueAt: due,
+				}); err != nil {
+					t.Fatal(err)
+				}
+				return id
+			},
+			Finished: func(t testing.TB, id string) bool {
+				c, err := s.Call(t.Context(), id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return c.State == integration.CallSucceeded
+			},
+			Finish:  call(integration.CallSucceeded, time.Time{}),
+			Again:   func(due time.Time) integration.CallOutcome { return call(integration.CallQueued, due) },
+			Release: integration.CallOutcome{Released: true},
+		}
+	})
+}

@@ -25,6 +25,11 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		"page":             {events(integration.Filter{Service: "stripe", Type: "x", Query: "y"}), "SCAN webhook_events"},
 		"calls":            {calls(integration.Filter{Service: "stripe"}), "SCAN calls"},
 		"calls in a state": {calls(integration.Filter{Service: "stripe", Status: "failed"}), "calls_by_state (service=? AND state=?)"},
+		"lanes":            {callLanes, "calls_lanes (service=? AND tenant_id=? AND priority>?)"},
+		"due in a lane":    {dueInLane, "calls_lanes (service=? AND tenant_id=? AND priority=? AND <expr><?)"},
+		"next call":        {nextCall, "calls_due"},
+		"oldest call":      {oldestCall, "calls_due"},
+		"complete call":    {renewCall, "sqlite_autoindex_calls_1"},
 		"key":              {"SELECT " + keyColumns + " FROM api_keys WHERE hash = ?", "(hash=?)"},
 	} {
 		rows, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+c.query, planArgs(c.query)...)

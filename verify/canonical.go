@@ -5,10 +5,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -36,6 +38,42 @@ func appendBodyHash(dst []byte, r *Request, _ *group, _ *Scheme) ([]byte, error)
 func appendBodyHashHex(dst []byte, r *Request, _ *group, _ *Scheme) ([]byte, error) {
 	sum := sha256.Sum256(r.Body)
 	return hex.AppendEncode(dst, sum[:]), nil
+}
+
+// appendBodyCRC is PayPal's: the IEEE CRC-32 of the body as an unsigned number.
+func appendBodyCRC(dst []byte, r *Request, _ *group, _ *Scheme) ([]byte, error) {
+	return strconv.AppendUint(dst, uint64(crc32.ChecksumIEEE(r.Body)), 10), nil
+}
+
+// snsFields are what Amazon SNS signs, by the kind of message; Subject only
+// where there is one.
+var snsFields = map[string][]string{
+	"Notification":             {"Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"},
+	"SubscriptionConfirmation": {"Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"},
+	"UnsubscribeConfirmation":  {"Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"},
+}
+
+// appendSNS is Amazon SNS's: name and value of each field, a line each.
+func appendSNS(dst []byte, r *Request, _ *group, _ *Scheme) ([]byte, error) {
+	if !r.ValidJSON() {
+		return dst, errors.New("the body is no JSON")
+	}
+	message := gjson.ParseBytes(r.Body)
+	fields, ok := snsFields[message.Get("Type").Str]
+	if !ok {
+		return dst, fmt.Errorf("Type is %.40q, which is no message of Amazon SNS", message.Get("Type").Str) //nolint:staticcheck // the field's name
+	}
+	for _, field := range fields {
+		value := message.Get(field)
+		switch {
+		case field == "Subject" && (!value.Exists() || value.Type == gjson.Null):
+			continue
+		case value.Type != gjson.String:
+			return dst, fmt.Errorf("%s, which is signed too, is missing", field)
+		}
+		dst = append(append(append(append(dst, field...), '\n'), value.Str...), '\n')
+	}
+	return dst, nil
 }
 
 // appendSortedForm is Twilio's, which Mandrill and Plivo share: every key, sorted

@@ -32,21 +32,21 @@ func TestCompileRefuses(t *testing.T) {
 		"timestamp_unit: there is no": func(v *catalog.Verification) {
 			v.TimestampHeader = ""
 		},
-		"param: names no element":       func(v *catalog.Verification) { v.TimestampHeader = "param:" },
-		"names several times":           func(v *catalog.Verification) { v.TimestampHeader = "json:a[].b" },
-		"ts_key is \"t\"":               func(v *catalog.Verification) { v.TimestampHeader = "param:x" },
-		"parse: use only one":           func(v *catalog.Verification) { v.Parse.Prefix = "x" },
-		"parse: list_sep":               func(v *catalog.Verification) { v.Parse.ListSep = "" },
-		"parse: kv_sep and sig_keys":    func(v *catalog.Verification) { v.Parse.SigKeys = nil },
-		"tolerance_s: -1":               func(v *catalog.Verification) { v.ToleranceS = -1 },
-		"signs nothing of the request":  func(v *catalog.Verification) { v.SignedContent = "{timestamp}" },
-		"\"constant\" signs nothing":    func(v *catalog.Verification) { v.SignedContent = "constant" },
-		"has a { without }":             func(v *catalog.Verification) { v.SignedContent = "{body" },
-		"{secret} is not one of {body}": func(v *catalog.Verification) { v.SignedContent = "{secret}{body}" },
-		"would protect nothing":         func(v *catalog.Verification) { v.SignedContent = "{body}" },
-		"must hold {sig} once":          func(v *catalog.Verification) { v.Format = "t={timestamp},v1=" },
-		"disagree on where":             func(v *catalog.Verification) { v.Format = "v1={sig}" },
-		"without a name and }":          func(v *catalog.Verification) { v.Format = "t={timestamp},v1={sig" },
+		"param: names no element":      func(v *catalog.Verification) { v.TimestampHeader = "param:" },
+		"names several times":          func(v *catalog.Verification) { v.TimestampHeader = "json:a[].b" },
+		"ts_key is \"t\"":              func(v *catalog.Verification) { v.TimestampHeader = "param:x" },
+		"parse: use only one":          func(v *catalog.Verification) { v.Parse.Prefix = "x" },
+		"parse: list_sep":              func(v *catalog.Verification) { v.Parse.ListSep = "" },
+		"parse: kv_sep and sig_keys":   func(v *catalog.Verification) { v.Parse.SigKeys = nil },
+		"tolerance_s: -1":              func(v *catalog.Verification) { v.ToleranceS = -1 },
+		"signs nothing of the request": func(v *catalog.Verification) { v.SignedContent = "{timestamp}" },
+		"\"constant\" signs nothing":   func(v *catalog.Verification) { v.SignedContent = "constant" },
+		"has a { without }":            func(v *catalog.Verification) { v.SignedContent = "{body" },
+		"{secret} is for hash_concat":  func(v *catalog.Verification) { v.SignedContent = "{secret}{body}" },
+		"would protect nothing":        func(v *catalog.Verification) { v.SignedContent = "{body}" },
+		"must hold {sig} once":         func(v *catalog.Verification) { v.Format = "t={timestamp},v1=" },
+		"disagree on where":            func(v *catalog.Verification) { v.Format = "v1={sig}" },
+		"without a name and }":         func(v *catalog.Verification) { v.Format = "t={timestamp},v1={sig" },
 	} {
 		v := stripeScheme()
 		c(&v)
@@ -57,20 +57,18 @@ func TestCompileRefuses(t *testing.T) {
 	}
 }
 
-// Families that come later are told from mistakes.
-func TestCompileKnowsWhatComesLater(t *testing.T) {
+// A request that nothing can be verified of is told from a mistake.
+func TestCompileTellsWhatCannotBeVerified(t *testing.T) {
 	t.Parallel()
-	for _, family := range []string{"ed25519", "jwt", "rsa", "ecdsa", "shared_token", "basic_auth", "hash_concat", "mtls", "api_callback", "http_message_signatures"} {
-		v := stripeScheme()
-		v.Scheme = family
-		if _, err := verify.Compile(v); !errors.Is(err, verify.ErrUnsupported) || !strings.HasPrefix(err.Error(), "scheme: ") {
-			t.Errorf("%s: %v", family, err)
-		}
+	v := stripeScheme()
+	v.Scheme = "api_callback"
+	if _, err := verify.Compile(v); !errors.Is(err, verify.ErrUnsupported) || !strings.HasPrefix(err.Error(), "scheme: ") {
+		t.Errorf("api_callback: %v", err)
 	}
 }
 
-// Every profile of the catalog that sends webhooks compiles, or is of a family
-// that comes later.
+// Every profile of the catalog that sends webhooks compiles, or says that nothing
+// can be verified.
 func TestCatalogCompiles(t *testing.T) {
 	t.Parallel()
 	all, err := catalog.All()

@@ -3,7 +3,7 @@ package verify
 import (
 	"errors"
 	"fmt"
-	"hash"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -19,6 +19,7 @@ const (
 	partBody               // the raw body, never copied
 	partTimestamp          // as sent
 	partPath               // a value of the request that must be there
+	partSecret             // the secret itself, for hash_concat
 	partMade               // what a canonicaliser makes of the request
 )
 
@@ -43,6 +44,8 @@ var canonicalisers = map[string]canonicaliser{
 	"sorted_form_kv":             appendSortedForm,
 	"sorted_query":               appendSortedQuery,
 	"sha256_hex(body)":           appendBodyHashHex,
+	"crc32_dec(body)":            appendBodyCRC,
+	"sns_canonical":              appendSNS,
 	"sha256_raw(body)":           appendBodyHash,
 	"json_escape_nonascii(body)": appendEscapedBody,
 	"first_json_item":            appendFirstItem,
@@ -54,7 +57,7 @@ var canonicalisers = map[string]canonicaliser{
 }
 
 // signTime names the canonicalisers whose result contains the time.
-var signTime = []string{"contentful_canonical", "hygraph_json", "vonage_sorted_params"}
+var signTime = []string{"sns_canonical", "contentful_canonical", "hygraph_json", "vonage_sorted_params"}
 
 func (s *Scheme) compileContent(v catalog.Verification) error {
 	rest := strings.ReplaceAll(v.SignedContent, `\n`, "\n")
@@ -75,7 +78,10 @@ func (s *Scheme) compileContent(v catalog.Verification) error {
 		if err != nil {
 			return fmt.Errorf("signed_content: %w", err)
 		}
-		bound = bound || p.kind != partTimestamp && p.path.Kind() != extract.Config
+		if p.kind == partSecret && s.family != "hash_concat" {
+			return errors.New("signed_content: {secret} is for hash_concat alone")
+		}
+		bound = bound || p.kind != partTimestamp && p.kind != partSecret && p.path.Kind() != extract.Config
 		s.content = append(s.content, p)
 		rest = after
 	}
@@ -92,6 +98,8 @@ func placeholder(name string) (part, error) {
 		return part{kind: partBody, name: name}, nil
 	case "timestamp":
 		return part{kind: partTimestamp, name: name, signsTime: true}, nil
+	case "secret":
+		return part{kind: partSecret, name: name}, nil
 	}
 	if c, ok := canonicalisers[name]; ok {
 		return part{kind: partMade, name: name, make: c, signsTime: slices.Contains(signTime, name)}, nil
@@ -122,8 +130,9 @@ func (s *Scheme) keepApart() {
 	}
 }
 
-// writeContent feeds the signed content into mac.
-func (s *Scheme) writeContent(mac hash.Hash, r *Request, w *work, g *group) error {
+// writeContent feeds the signed content into mac. The key is only for
+// {secret}.
+func (s *Scheme) writeContent(mac io.Writer, r *Request, w *work, g *group, k *key) error {
 	w.buf = w.buf[:0]
 	for i := range s.content {
 		p := &s.content[i]
@@ -132,12 +141,14 @@ func (s *Scheme) writeContent(mac hash.Hash, r *Request, w *work, g *group) erro
 			w.buf = append(w.buf, p.name...)
 		case partTimestamp:
 			w.buf = append(w.buf, g.timestamp...)
+		case partSecret:
+			w.buf = append(w.buf, k.raw...)
 		case partBody:
 			if len(w.buf) > 0 {
-				mac.Write(w.buf)
+				_, _ = mac.Write(w.buf) // hashes and buffers take everything
 				w.buf = w.buf[:0]
 			}
-			mac.Write(r.Body)
+			_, _ = mac.Write(r.Body)
 		case partPath:
 			value, ok := p.path.Value(r)
 			if !ok {
@@ -155,7 +166,7 @@ func (s *Scheme) writeContent(mac hash.Hash, r *Request, w *work, g *group) erro
 		}
 	}
 	if len(w.buf) > 0 {
-		mac.Write(w.buf)
+		_, _ = mac.Write(w.buf)
 	}
 	return nil
 }

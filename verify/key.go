@@ -19,8 +19,10 @@ const maxKeys = 4096
 
 // key is one secret made ready: hashes that have already absorbed it.
 type key struct {
-	pool sync.Pool // of hash.Hash
-	err  error     // why the secret can't be used
+	pool   sync.Pool // of hash.Hash
+	raw    []byte    // for {secret}
+	public Key       // for schemes with public keys
+	err    error     // why the secret can't be used
 }
 
 // keyring remembers the keys of a scheme, so that a secret is decoded and
@@ -48,12 +50,21 @@ func (s *Scheme) key(secret integration.Secret) *key {
 }
 
 func (s *Scheme) makeKey(secret integration.Secret) *key {
+	if s.public != nil {
+		public, err := s.public.parse(secret.Reveal())
+		return &key{public: public, err: err}
+	}
 	raw, err := s.keyOf(secret.Reveal())
 	if err == nil && len(raw) == 0 {
 		err = errors.New("it decodes to nothing")
 	}
 	if err != nil {
 		return &key{err: err}
+	}
+	if s.family == "hash_concat" {
+		k := &key{raw: raw}
+		k.pool.New = func() any { return s.newHash() }
+		return k
 	}
 	k := &key{}
 	k.pool.New = func() any { return hmac.New(s.newHash, raw) }

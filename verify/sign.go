@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"crypto"
 	"errors"
 	"fmt"
 	"hash"
@@ -80,18 +81,30 @@ func (l layout) format() string {
 // Values that are signed too, such as an event id in a header, must be there
 // already. Names in the scheme's format other than sig and timestamp come from
 // r.Config. Sign of one secret writes one signature.
+//
+// For schemes with public keys the secret is the private key: PEM, or for
+// ed25519 also the seed in the scheme's key_encoding. A client certificate
+// (mtls) can't be put into a request.
 func (s *Scheme) Sign(r *Request, secret integration.Secret, now time.Time) error {
-	w := s.pool.Get().(*work)
-	defer s.release(w)
-	if err := s.usableKeys(w, []integration.Secret{secret}); err != nil || len(w.keys) == 0 {
-		return errors.Join(ErrNoSecret, err)
+	if secret.IsZero() {
+		return ErrNoSecret
 	}
 	if r.Header == nil {
 		r.Header = http.Header{}
 	}
+	if s.prover != nil {
+		return s.prover.sign(r, secret, now)
+	}
+	w := s.pool.Get().(*work)
+	defer s.release(w)
+	private, err := s.signingKey(w, secret)
+	if err != nil {
+		return err
+	}
 	if s.each {
 		return s.signEach(r, w)
 	}
+	w.private = private
 	g := &group{timestamp: s.clock.format(now), signing: true}
 	if !s.clock.path.IsZero() {
 		if err := put(r, s.clock.path, g.timestamp); err != nil {
@@ -139,13 +152,10 @@ func (s *Scheme) signEach(r *Request, w *work) error {
 
 // signature computes the signature and writes it in the scheme's format.
 func (s *Scheme) signature(r *Request, w *work, g *group) (string, error) {
-	mac := w.keys[0].pool.Get().(hash.Hash)
-	defer w.keys[0].pool.Put(mac)
-	mac.Reset()
-	if err := s.writeContent(mac, r, w, g); err != nil {
+	sum, err := s.sum(r, w, g)
+	if err != nil {
 		return "", err
 	}
-	sum := mac.Sum(w.sum[:0])
 	var text strings.Builder
 	for _, p := range s.format {
 		switch {
@@ -164,6 +174,35 @@ func (s *Scheme) signature(r *Request, w *work, g *group) (string, error) {
 		}
 	}
 	return text.String(), nil
+}
+
+// sum is the signature in bytes.
+func (s *Scheme) sum(r *Request, w *work, g *group) ([]byte, error) {
+	if s.public != nil {
+		return s.signPublic(r, w, g)
+	}
+	mac := w.keys[0].pool.Get().(hash.Hash)
+	defer w.keys[0].pool.Put(mac)
+	mac.Reset()
+	if err := s.writeContent(mac, r, w, g, w.keys[0]); err != nil {
+		return nil, err
+	}
+	return mac.Sum(w.sum[:0]), nil
+}
+
+// signingKey makes the secret ready to sign with.
+func (s *Scheme) signingKey(w *work, secret integration.Secret) (crypto.Signer, error) {
+	if s.public != nil {
+		private, err := s.public.parsePrivate(secret.Reveal())
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrNoSecret, err)
+		}
+		return private, nil
+	}
+	if err := s.usableKeys(w, []integration.Secret{secret}); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoSecret, err)
+	}
+	return nil, nil //nolint:nilnil // the key is in w
 }
 
 // put sets a value of the request.

@@ -145,7 +145,7 @@ func (s *Scheme) read(r *Request, w *work) error {
 	if !found {
 		return fmt.Errorf("%w: no %s", ErrUnsigned, s.where)
 	}
-	if len(w.digests) == 0 {
+	if len(w.digests) == 0 && len(w.sigs) == 0 {
 		return s.noCandidate(w)
 	}
 	if !s.clock.path.IsZero() {
@@ -160,6 +160,9 @@ func (s *Scheme) read(r *Request, w *work) error {
 func (s *Scheme) noCandidate(w *work) error {
 	if w.seen == 0 {
 		return fmt.Errorf("%w: %s holds nothing of the form %s", ErrMalformed, s.where, s.form)
+	}
+	if s.public != nil {
+		return fmt.Errorf("%w: none of the %d signatures in %s is %s", ErrMalformed, w.seen, s.where, s.encoding)
 	}
 	return fmt.Errorf("%w: none of the %d signatures in %s is %d bytes of %s", ErrMalformed, w.seen, s.where, s.size, s.encoding)
 }
@@ -187,7 +190,8 @@ func (s *Scheme) parseGroup(w *work, text string) error {
 		if len(w.groups) == maxGroups {
 			return fmt.Errorf("%w: more than %d groups in %s", ErrMalformed, maxGroups, s.where)
 		}
-		w.groups = append(w.groups, group{raw: text, from: len(w.digests), to: len(w.digests)})
+		from := len(w.digests) + len(w.sigs) // one of them is empty
+		w.groups = append(w.groups, group{raw: text, from: from, to: from})
 	}
 	g := &w.groups[len(w.groups)-1]
 	l := &s.layout
@@ -247,6 +251,13 @@ func (s *Scheme) candidate(w *work, g *group, text string) error {
 	w.seen++
 	if w.seen > maxCandidates {
 		return fmt.Errorf("%w: more than %d signatures in %s", ErrMalformed, maxCandidates, s.where)
+	}
+	if s.public != nil {
+		if sig := s.public.decode(text); sig != nil {
+			w.sigs = append(w.sigs, sig)
+			g.to = len(w.sigs)
+		}
+		return nil
 	}
 	if len(text) != s.textLen {
 		return nil

@@ -33,8 +33,11 @@ type vector struct {
 	Body    string            `yaml:"body"`
 	Secret  string            `yaml:"secret"`
 	KeyID   string            `yaml:"key_id"`
-	Now     int64             `yaml:"now"`
-	Valid   bool              `yaml:"valid"`
+	Config  map[string]string `yaml:"config"`
+	// PublicKey of the provider, in place of Secret.
+	PublicKey string `yaml:"public_key"`
+	Now       int64  `yaml:"now"`
+	Valid     bool   `yaml:"valid"`
 }
 
 func (v vector) request() *Request {
@@ -42,6 +45,7 @@ func (v vector) request() *Request {
 	for name, value := range v.Headers {
 		r.Header.Set(name, value)
 	}
+	r.Config = v.Config
 	if v.KeyID != "" {
 		r.Config = map[string]string{"key_id": v.KeyID}
 	}

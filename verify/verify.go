@@ -1,7 +1,10 @@
 package verify
 
 import (
+	"context"
+	"crypto"
 	"crypto/hmac"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"hash"
@@ -29,7 +32,25 @@ var (
 	ErrFuture = errors.New("webhook is from the future")
 	// ErrNoSecret: no usable secret was given. This is our fault, not the sender's.
 	ErrNoSecret = errors.New("no usable webhook secret")
+	// ErrNoKey: the provider's public key can't be had at the moment. This is
+	// not the sender's fault: it should come again.
+	ErrNoKey = errors.New("no public key to verify the webhook with")
 )
+
+// Given is what a request is checked against.
+type Given struct {
+	Secrets []integration.Secret // any one will do; empty ones are passed over
+	Now     time.Time
+	// Keys finds public keys for schemes that name a source of keys; nil finds
+	// none. A usable public key among the secrets is taken in place of it.
+	Keys Keys
+	// Certificate is the client certificate of the connection, as TLS or a
+	// trusted forwarder gave it; nil without one. Only mtls asks for it.
+	Certificate *x509.Certificate
+	// Roots that a certificate must lead to where the scheme asks for a chain;
+	// nil are the system's.
+	Roots *x509.CertPool
+}
 
 // Request is the inbound request. It is extract's, so that what reads the event
 // id afterwards need not check the body's JSON again. URL must be the full public
@@ -48,11 +69,13 @@ const (
 type work struct {
 	groups  []group
 	digests [][maxDigest]byte
+	sigs    [][]byte // in place of digests, for public keys
 	keys    []*key
 	keyID   string // the key id that pairs must have; empty for any
 	seen    int    // signatures found, readable or not
 	buf     []byte
 	sum     [maxDigest]byte
+	private crypto.Signer // while signing for a public key
 }
 
 // group is the signatures that share one time.
@@ -70,7 +93,29 @@ type group struct {
 //
 // Empty secrets are passed over: they verify nothing. The time is checked last,
 // so ErrStale and ErrFuture mean that the signature itself is right.
+//
+// A scheme that names a source of public keys needs VerifyWith.
 func (s *Scheme) Verify(r *Request, secrets []integration.Secret, now time.Time) error {
+	return s.VerifyWith(context.Background(), r, Given{Secrets: secrets, Now: now})
+}
+
+// VerifyWith is Verify with all that any scheme may need. The context bounds the
+// search for keys, and nothing else waits.
+func (s *Scheme) VerifyWith(ctx context.Context, r *Request, given Given) error {
+	if err := s.applies(r); err != nil {
+		return err
+	}
+	switch {
+	case s.prover != nil:
+		return s.prover.verify(ctx, r, given)
+	case s.public != nil:
+		return s.verifyPublic(ctx, r, given)
+	}
+	return s.verifyDigest(r, given.Secrets, given.Now)
+}
+
+// verifyDigest is for schemes with a shared secret.
+func (s *Scheme) verifyDigest(r *Request, secrets []integration.Secret, now time.Time) error {
 	w := s.pool.Get().(*work)
 	defer s.release(w)
 	w.keyID = r.Config["key_id"]
@@ -123,6 +168,11 @@ func (s *Scheme) check(r *Request, w *work, g *group, now time.Time) error {
 	if !matched {
 		return fmt.Errorf("%w: %d signatures against %d secrets, a body of %d bytes", ErrMismatch, g.to-g.from, len(w.keys), len(r.Body))
 	}
+	return s.inWindow(at, now)
+}
+
+// inWindow compares a time that is signed with ours.
+func (s *Scheme) inWindow(at, now time.Time) error {
 	if s.tolerance == 0 {
 		return nil
 	}
@@ -141,7 +191,7 @@ func (s *Scheme) matches(r *Request, w *work, g *group) (bool, error) {
 	for _, k := range w.keys {
 		mac := k.pool.Get().(hash.Hash)
 		mac.Reset()
-		err := s.writeContent(mac, r, w, g)
+		err := s.writeContent(mac, r, w, g, k)
 		if err == nil {
 			sum := mac.Sum(w.sum[:0])
 			for i := g.from; i < g.to; i++ {
@@ -197,6 +247,8 @@ func (s *Scheme) verifyEach(r *Request, w *work) error {
 func (s *Scheme) release(w *work) {
 	clear(w.groups)
 	clear(w.keys)
+	clear(w.sigs)
+	w.sigs, w.private = w.sigs[:0], nil
 	w.groups, w.digests, w.keys, w.seen, w.keyID = w.groups[:0], w.digests[:0], w.keys[:0], 0, ""
 	if cap(w.buf) > 64<<10 {
 		w.buf = nil

@@ -44,19 +44,7 @@ type Response struct {
 // *integration.Failure; the Response stands beside it when there was a call.
 // Nothing is sent when the request does not fit the plan.
 func (s *Service) Endpoint(ctx context.Context, name string, in Request) (*Response, error) {
-	op, ok := s.endpoints[name]
-	if !ok {
-		return nil, s.unknownEndpoint(name)
-	}
-	path, raw, err := fillPath(op, in.Path)
-	if err != nil {
-		return nil, err
-	}
-	r, err := op.request(ctx, in)
-	if err != nil {
-		return nil, err
-	}
-	j, err := s.begin(r, path, raw, asked{tenant: in.Tenant, entry: integration.EntryEndpoint, op: op, key: in.IdempotencyKey, whole: true})
+	j, err := s.named(ctx, name, in)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +62,23 @@ func (s *Service) Endpoint(ctx context.Context, name string, in Request) (*Respo
 		failure = nil // it is told by the record, and the caller has an answer
 	}
 	return out, op.answer(resp, out, failure)
+}
+
+// named is the journey of a call by an endpoint's name.
+func (s *Service) named(ctx context.Context, name string, in Request) (*journey, error) {
+	op, ok := s.endpoints[name]
+	if !ok {
+		return nil, s.unknownEndpoint(name)
+	}
+	path, raw, err := fillPath(op, in.Path)
+	if err != nil {
+		return nil, err
+	}
+	r, err := op.request(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return s.begin(r, path, raw, asked{tenant: in.Tenant, entry: integration.EntryEndpoint, op: op, key: in.IdempotencyKey, whole: true})
 }
 
 func (s *Service) unknownEndpoint(name string) error {

@@ -16,6 +16,7 @@ type door struct {
 	service *Service
 	tenant  string
 	entry   integration.Entry
+	later   *Later // nil: the caller waits for the answer
 }
 
 // Transport is the http.RoundTripper that makes the calls of one tenant. It
@@ -24,7 +25,7 @@ type door struct {
 // sent are removed. The answer is the provider's last one, whatever its status;
 // without one the error is an *integration.Failure.
 func (s *Service) Transport(tenant string, entry integration.Entry) http.RoundTripper {
-	return &door{s, tenant, entry}
+	return &door{service: s, tenant: tenant, entry: entry}
 }
 
 // RoundTrip makes one call.
@@ -49,6 +50,9 @@ func (d *door) RoundTrip(r *http.Request) (*http.Response, error) {
 	j, err := s.begin(r, path, raw, asked{tenant: d.tenant, entry: d.entry})
 	if err != nil {
 		return nil, err
+	}
+	if d.later != nil {
+		return s.accept(r.Context(), j, d.later)
 	}
 	return s.run(r.Context(), j)
 }

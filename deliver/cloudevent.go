@@ -27,7 +27,11 @@ func cloudEvent(e integration.Event, data []byte) []byte {
 	out = append(out, `,"source":`...)
 	out = gjson.AppendJSONString(out, "sallyport/"+e.Service)
 	out = append(out, `,"type":`...)
-	out = gjson.AppendJSONString(out, e.Service+"."+e.Type)
+	eventType := e.Service + "." + e.Type
+	if _, own := e.Destination(); own {
+		eventType = e.Type
+	}
+	out = gjson.AppendJSONString(out, eventType)
 	if e.Subject != "" {
 		out = append(out, `,"subject":`...)
 		out = gjson.AppendJSONString(out, e.Subject)

@@ -74,6 +74,7 @@ type Deliverer struct {
 	config Config
 	client *http.Client
 	routes map[string]map[string]*route // service → event type
+	plans  map[string]Service
 
 	mu       sync.RWMutex
 	handlers map[string]Handler // service/type
@@ -108,7 +109,7 @@ func New(c Config) (*Deliverer, error) {
 		return nil, errors.New("deliver: dice are needed")
 	}
 	d := &Deliverer{
-		config: c, routes: make(map[string]map[string]*route), handlers: make(map[string]Handler),
+		config: c, routes: make(map[string]map[string]*route), plans: make(map[string]Service), handlers: make(map[string]Handler),
 		client: &http.Client{
 			Transport:     c.Transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -118,7 +119,7 @@ func New(c Config) (*Deliverer, error) {
 	for _, s := range c.Services {
 		routes, err := compile(s)
 		problems = append(problems, err)
-		d.routes[s.Plan.Service] = routes
+		d.routes[s.Plan.Service], d.plans[s.Plan.Service] = routes, s
 	}
 	return d, errors.Join(problems...)
 }
@@ -154,6 +155,17 @@ func compile(s Service) (map[string]*route, error) {
 		routes[name] = r
 	}
 	return routes, errors.Join(problems...)
+}
+
+// own is the way of an event of our own: to the destination it names, as it is.
+func (d *Deliverer) own(service, destination string) *route {
+	r := &route{}
+	if s, ok := d.plans[service]; ok {
+		if target, ok := s.Plan.Destinations[destination]; ok {
+			r.destination, r.target, r.secret = destination, target, s.Secret
+		}
+	}
+	return r
 }
 
 // On registers a handler for one event type; it takes the place of the
@@ -206,6 +218,9 @@ func (d *Deliverer) Close() { d.client.CloseIdleConnections() }
 // with Released when ctx does, because the process stops or the lease was lost.
 func (d *Deliverer) Deliver(ctx context.Context, e integration.Event) integration.Outcome {
 	r, ok := d.routes[e.Service][e.Type]
+	if to, own := e.Destination(); own {
+		r, ok = d.own(e.Service, to), true
+	}
 	if !ok { // the plan changed since the event was kept
 		return integration.Outcome{Status: integration.EventIgnored}
 	}

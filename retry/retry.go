@@ -7,7 +7,8 @@
 // irreversible never once it may have been received. Is a repeat left? The
 // plan's policy for the answer says how many (R4.17). When? After the backoff
 // with full jitter, and never before the time the provider asked for (R4.6). A
-// wait that does not fit into the time left is not begun.
+// wait that does not fit into the time left is not begun. At last, where there
+// is one, the budget that all calls share must allow it (R4.16).
 package retry
 
 import (
@@ -31,6 +32,7 @@ var defaultBackoff = []plan.Duration{plan.Duration(time.Second), plan.Duration(2
 type Policy struct {
 	plan     *plan.Plan
 	deadline time.Duration
+	budget   *Budget
 }
 
 // New makes the policy of a plan. deadline is how long one call may go on in
@@ -40,6 +42,14 @@ func New(p *plan.Plan, deadline time.Duration) *Policy {
 		deadline = DefaultDeadline
 	}
 	return &Policy{plan: p, deadline: deadline}
+}
+
+// Within is the policy with a budget that all its retries are booked on, but for
+// the one with a fresh credential (R4.2). The policy itself stays as it is.
+func (p *Policy) Within(b *Budget) *Policy {
+	q := *p
+	q.budget = b
+	return &q
 }
 
 // Attempt is what is known after an attempt failed.
@@ -115,6 +125,8 @@ func (p *Policy) Next(a Attempt, now time.Time, dice func() float64) Decision {
 		return stop(d, "the wait is longer than the caller has")
 	case at.Sub(a.Started) > p.deadline:
 		return stop(d, "the wait is longer than a call may go on")
+	case a.Failure.Class != integration.ClassUnauthorized && !p.budget.Allow(now): // last: it books
+		return stop(d, "the retry budget is used up") // R4.16
 	}
 	d.Retry, d.After, d.Then = true, after, ""
 	return d

@@ -61,7 +61,7 @@ func (s *Service) Endpoint(ctx context.Context, name string, in Request) (*Respo
 	if out.Fallback = resp.Header.Get(HeaderFallback); out.Fallback != "" {
 		failure = nil // it is told by the record, and the caller has an answer
 	}
-	return out, op.answer(resp, out, failure)
+	return out, j.op.answer(resp, out, failure)
 }
 
 // named is the journey of a call by an endpoint's name.

@@ -40,7 +40,7 @@ func newRoot(ui *terminal) *cobra.Command {
 		&cobra.Group{ID: "look", Title: "Look up:"},
 	)
 	root.AddCommand(
-		newPlan(ui), newDocument(ui), newReview(ui), newDiff(ui),
+		newPlan(ui), newDocument(ui), newReview(ui), newDiff(ui), newGenerate(ui),
 		newDemo(ui), newServe(ui), newSandbox(ui), newKeys(ui),
 		newCatalog(ui), newSchema(ui), newVersion(ui),
 	)

@@ -3,6 +3,8 @@ package document
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,6 +78,15 @@ func (w *writer) endpoint(name string, e *plan.Endpoint) {
 	}
 	if c := e.OnConflict; c != nil {
 		f.add("On a conflict", "read ", codeSpan(c.Read), ", then keep ", c.Keep, w.pending("endpoint."+name+".on_conflict"))
+		for _, field := range slices.Sorted(maps.Keys(c.Fields)) {
+			f.add("On a conflict over "+field, "keep ", c.Fields[field])
+		}
+		if v := c.Version; v != nil {
+			f.add("Version", "taken from ", codeSpan(v.From), ", sent in ", codeSpan(v.Target()))
+		}
+	}
+	if u := e.OnUnknown; u != nil {
+		f.add("No answer", "look with ", codeSpan(u.Find), " for one with the same ", codes(slices.Sorted(maps.Keys(u.Match))), w.pending("endpoint."+name+".on_unknown"))
 	}
 	w.table("Endpoint "+name, []string{"What", "Planned"}, f)
 }

@@ -197,9 +197,8 @@ func (c *checker) endpoint(path string, e *Endpoint) {
 			c.complain(path+".fallback", RuleConflict, "only an answer to a read can be served again", "write queue or fail")
 		}
 	}
-	if o := e.OnConflict; o != nil {
-		c.onlyReads(path+".on_conflict.read", o.Read)
-	}
+	c.onConflict(path+".on_conflict", e)
+	c.onUnknown(path+".on_unknown", e)
 	c.fixedAnswer(path, e)
 	c.bulk(path, e)
 	c.atLeast(path+".cost", e.Cost, 0)

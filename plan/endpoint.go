@@ -43,8 +43,10 @@ type Endpoint struct {
 	Cache Duration `yaml:"cache,omitempty" json:"cache,omitempty"`
 	// The answer of "fallback: default": JSON text in the provider's shape.
 	Default string `yaml:"default,omitempty" json:"default,omitempty"`
-	// What an answer 409 leads to.
+	// What an answer 409 or 412 leads to.
 	OnConflict *OnConflict `yaml:"on_conflict,omitempty" json:"on_conflict,omitempty"`
+	// How it is found out what became of a call that got no answer.
+	OnUnknown *OnUnknown `yaml:"on_unknown,omitempty" json:"on_unknown,omitempty"`
 	// How calls of this endpoint are collected into one of another.
 	Bulk *Bulk `yaml:"bulk,omitempty" json:"bulk,omitempty"`
 	// Calls waiting in the queue run in order of priority, higher first.
@@ -60,14 +62,6 @@ type Idempotency struct {
 	Header string `yaml:"header" json:"header" jsonschema:"required,pattern=^[A-Za-z0-9!#$%&'*+.^_|~-]+$" want:"the name of a request header, such as Idempotency-Key"`
 	// How long the provider remembers it.
 	Keep Duration `yaml:"keep,omitempty" json:"keep,omitempty"`
-}
-
-// OnConflict is what a 409 leads to (R4.5).
-type OnConflict struct {
-	// Endpoint that reads the current state; its effect is read.
-	Read string `yaml:"read" json:"read" jsonschema:"required"`
-	// Whose values stand when both changed.
-	Keep string `yaml:"keep" json:"keep" jsonschema:"required,enum=ours,enum=theirs,enum=fail"`
 }
 
 // Bulk collects calls of an endpoint into one request that makes many (R4.15).

@@ -113,7 +113,14 @@ func drawPlan(t *rapid.T) *plan.Plan {
 			name.Draw(t, "endpoint"): {
 				Call: "POST /v1/things", Purpose: free.Draw(t, "purpose"), Effect: plan.EffectCreate, Why: maybe(free, "why"),
 				Idempotency: &plan.Idempotency{Header: "Idempotency-Key", Keep: duration.Draw(t, "keep")},
-				Send:        mapping, OnConflict: &plan.OnConflict{Read: reader, Keep: "ours"},
+				Send:        mapping, OnConflict: &plan.OnConflict{
+					Read: reader, Keep: "ours", Fields: map[string]string{`a\.b[0].c`: "theirs", "lines[*]": "fail"},
+					State: maybe(free, "state"), Version: &plan.FreshVersion{From: "header.ETag", To: "body.version"},
+				},
+				OnUnknown: &plan.OnUnknown{
+					Find: reader, Path: map[string]string{"id": "body.id"}, Query: map[string]string{free.Draw(t, "parameter"): "call.key"},
+					Match: map[string]string{free.Draw(t, "field"): "body.a.b"}, After: duration.Draw(t, "after"),
+				},
 			},
 		},
 		Mappings: map[string][]plan.MappingRow{

@@ -149,7 +149,10 @@ func (b *rowBuilder) endpoint(name string, e *Endpoint) {
 		row("cache", "", "may serve an answer again for %s", e.Cache)
 	}
 	if o := e.OnConflict; o != nil {
-		row("on_conflict", "", "on a conflict reads %s and keeps %s", o.Read, o.Keep)
+		row("on_conflict", "", "on a conflict reads %s and keeps %s", o.Read, o.words())
+	}
+	if o := e.OnUnknown; o != nil {
+		row("on_unknown", "", "looks with %s for what became of a call without an answer, by %s", o.Find, strings.Join(sorted(o.Match), " and "))
 	}
 	if u := e.Bulk; u != nil {
 		row("bulk", "", "collects up to %d calls for at most %s into one of %s", cmp.Or(u.Max, DefaultBulkMax), Duration(u.Wait.Or(DefaultBulkWait)), u.Call)

@@ -23,6 +23,7 @@ var unenforced = []notYet{
 	{kind: "endpoint", last: "fallback", values: []string{"cached", "default"}, reason: "cached and default: answers are not cached and no fixed answers are given yet; the call fails instead"},
 	{kind: "endpoint", last: "fallback", values: []string{"queue"}, reason: "queue: a call whose retries are used up is kept for a person, where its error policy says keep; it is not sent again by itself yet"},
 	{kind: "endpoint", last: "on_conflict", reason: "a 409 is handed back as it came; the state is not read again yet"},
+	{kind: "endpoint", last: "on_unknown", reason: "a call of which nobody knows whether it happened waits for a person; nothing is looked for yet"},
 	{kind: "error", values: []string{"alert"}, reason: "alert: it stands in the log as an error, with alert=true; nobody is notified yet"},
 	{kind: "limit", values: []string{"points"}, reason: "only limits counted in requests are kept; this one is counted in points"},
 	{kind: "webhook", last: "retention", reason: "nothing is deleted yet; events are kept until you delete them"},

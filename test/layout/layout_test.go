@@ -32,6 +32,7 @@ var rules = []struct {
 	{"diff", []string{module + "/send", module + "/call", "database/sql"}, "comparing is thinking; it opens no sockets"},
 	{"classify", []string{module + "/store/...", module + "/send", module + "/call"}, "deciders are pure"},
 	{"retry", []string{module + "/store/...", module + "/send", module + "/call"}, "deciders are pure"},
+	{"conflict", []string{module + "/store/...", module + "/send", module + "/call"}, "deciders are pure"},
 	{"mapping", []string{"net/http", "database/sql"}, "mapping is pure"},
 	{"receive", []string{"database/sql", module + "/store/...", module + "/deliver", module + "/call"}, "neighbours do not know each other; the root wires them"},
 	{"deliver", []string{"database/sql", module + "/store/...", module + "/receive", module + "/call"}, "neighbours do not know each other; the root wires them"},

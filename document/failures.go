@@ -66,9 +66,9 @@ func (w *writer) errors() {
 
 	e := w.provider.Errors
 	var f facts
-	f.add("Code", codeSpan(e.CodePath))
-	f.add("Message", codeSpan(e.MessagePath))
-	f.add("Request id", codeSpan(e.RequestIDHeader))
+	f.add("Code", places(e.CodePath, e.CodeAlso, e.CodeHeader))
+	f.add("Message", places(e.MessagePath, e.MessageAlso, e.MessageHeader))
+	f.add("Request id", places(e.RequestIDHeader, e.RequestIDAlso, e.RequestIDPath))
 	if s := e.InSuccess; s != nil {
 		f.add("Errors inside a success", signalText(s))
 	}
@@ -78,11 +78,35 @@ func (w *writer) errors() {
 	w.table("Where the provider says what went wrong", []string{"What", "Where"}, f)
 }
 
-func signalText(s *catalog.BodySignal) text {
-	if s.Contains != "" {
-		return t(codeSpan(s.Path), " contains ", codeSpan(s.Contains))
+// places are where one thing is looked for, in order.
+func places(first string, also []string, last string) text {
+	all := append([]string{first}, also...)
+	if last != "" {
+		all = append(all, last)
 	}
-	return t(codeSpan(s.Path), " is ", codes(s.Values))
+	all = slices.DeleteFunc(all, func(s string) bool { return s == "" })
+	return codes(all)
+}
+
+func signalText(s *catalog.BodySignal) text {
+	var out text
+	switch {
+	case s.Contains != "":
+		out = t(codeSpan(s.Path), " contains ", codeSpan(s.Contains))
+	case len(s.Except) > 0:
+		out = t(codeSpan(s.Path), " is there and not ", codes(s.Except))
+	case s.Exists:
+		out = t(codeSpan(s.Path), " is there and not empty")
+	default:
+		out = t(codeSpan(s.Path), " is ", codes(s.Values))
+	}
+	if s.Unless != "" {
+		out = t(out, ", unless ", codeSpan(s.Unless), " is")
+	}
+	for i := range s.Or {
+		out = t(out, ", or ", signalText(&s.Or[i]))
+	}
+	return out
 }
 
 func meaningText(m catalog.MeaningRule) text {
@@ -95,6 +119,9 @@ func meaningText(m catalog.MeaningRule) text {
 	}
 	if m.Header != "" {
 		out = t(out, " with the header ", codeSpan(m.Header))
+	}
+	if m.Body != nil {
+		out = t(out, " where ", signalText(m.Body))
 	}
 	return t(out, " means ", m.Class)
 }

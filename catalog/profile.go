@@ -35,6 +35,10 @@ type Profile struct {
 	Name     string `yaml:"name" json:"name"`         // Stripe
 	Category string `yaml:"category" json:"category"` // payments, developer, communication, …
 	Docs     string `yaml:"docs" json:"docs"`         // where its API documentation starts
+	// Aliases are further names that Load and Search find the profile by.
+	Aliases []string `yaml:"aliases,omitempty" json:"aliases,omitempty"`
+	// Text is what the provider is for, in a line, for people who search.
+	Text string `yaml:"text,omitempty" json:"text,omitempty"`
 
 	API         API         `yaml:"api" json:"api"`
 	SDK         SDK         `yaml:"sdk" json:"sdk"`
@@ -57,14 +61,18 @@ type API struct {
 	Version    string            `yaml:"version,omitempty" json:"version,omitempty"`       // newest version known; empty when the API has none
 	VersionPin *VersionPin       `yaml:"version_pin,omitempty" json:"version_pin,omitempty"`
 	Headers    map[string]string `yaml:"headers,omitempty" json:"headers,omitempty"` // sent on every request; a value the provider requires
-	Request    Encoding          `yaml:"request" json:"request"`                     // how bodies are sent: form or json
-	Response   Encoding          `yaml:"response" json:"response"`                   // how answers come: json
-	Hosts      []string          `yaml:"hosts,omitempty" json:"hosts,omitempty"`     // further hosts the API may redirect to
+	// Variables describes each {name} in the addresses of the profile.
+	Variables map[string]Variable `yaml:"variables,omitempty" json:"variables,omitempty"`
+	// Style of the API: rest (empty), graphql, rpc, odata.
+	Style    string   `yaml:"style,omitempty" json:"style,omitempty"`
+	Request  Encoding `yaml:"request" json:"request"`                 // how bodies are sent: form or json
+	Response Encoding `yaml:"response" json:"response"`               // how answers come: json
+	Hosts    []string `yaml:"hosts,omitempty" json:"hosts,omitempty"` // further hosts the API may redirect to
 }
 
 // VersionPin is how a request asks for one API version.
 type VersionPin struct {
-	In   string `yaml:"in" json:"in" jsonschema:"enum=header,enum=path,enum=query"`
+	In   string `yaml:"in" json:"in" jsonschema:"enum=header,enum=path,enum=query,enum=accept,enum=content_type"`
 	Name string `yaml:"name" json:"name"` // header or parameter name; Stripe-Version
 }
 
@@ -104,38 +112,6 @@ type Document struct {
 	Version string `yaml:"version,omitempty" json:"version,omitempty"`
 }
 
-// Auth is one way the provider accepts credentials. This version applies kinds
-// api_key and basic; the others are facts for the plan's document and for the
-// connection flows to come.
-type Auth struct {
-	Provenance  `yaml:",inline"`
-	Kind        string   `yaml:"kind" json:"kind" jsonschema:"enum=api_key,enum=basic,enum=oauth2,enum=client_credentials,enum=jwt"`
-	In          string   `yaml:"in,omitempty" json:"in,omitempty" jsonschema:"enum=header,enum=query"` // api_key: where it goes
-	Name        string   `yaml:"name,omitempty" json:"name,omitempty"`                                 // header or parameter
-	Prefix      string   `yaml:"prefix,omitempty" json:"prefix,omitempty"`                             // before the key, with its space: "Bearer "
-	KeyPrefixes []string `yaml:"key_prefixes,omitempty" json:"key_prefixes,omitempty"`                 // how any key starts
-	LivePrefix  []string `yaml:"live_prefixes,omitempty" json:"live_prefixes,omitempty"`               // how a production key starts (R2.11)
-	TestPrefix  []string `yaml:"test_prefixes,omitempty" json:"test_prefixes,omitempty"`               // how a sandbox key starts
-	Username    string   `yaml:"username,omitempty" json:"username,omitempty"`                         // basic: "{secret}" or a fixed value
-	Password    string   `yaml:"password,omitempty" json:"password,omitempty"`                         // basic: "{secret}" or a fixed value
-	OAuth       *OAuth   `yaml:"oauth,omitempty" json:"oauth,omitempty"`
-}
-
-// OAuth holds the provider's OAuth 2.0 facts.
-type OAuth struct {
-	AuthorizeURL   string            `yaml:"authorize_url,omitempty" json:"authorize_url,omitempty"`
-	TokenURL       string            `yaml:"token_url" json:"token_url"`
-	RevokeURL      string            `yaml:"revoke_url,omitempty" json:"revoke_url,omitempty"`
-	PKCE           string            `yaml:"pkce,omitempty" json:"pkce,omitempty" jsonschema:"enum=yes,enum=no,enum=optional"`
-	ScopeSeparator string            `yaml:"scope_separator,omitempty" json:"scope_separator,omitempty"`
-	TokenAuth      string            `yaml:"token_auth,omitempty" json:"token_auth,omitempty"` // post | basic | post or basic
-	TokenBody      string            `yaml:"token_body,omitempty" json:"token_body,omitempty"` // form | json
-	Rotates        string            `yaml:"rotates,omitempty" json:"rotates,omitempty"`       // when refresh tokens rotate, in words
-	AccessSeconds  int               `yaml:"access_seconds,omitempty" json:"access_seconds,omitempty"`
-	RefreshSeconds int               `yaml:"refresh_seconds,omitempty" json:"refresh_seconds,omitempty"`
-	Params         map[string]string `yaml:"params,omitempty" json:"params,omitempty"` // extra authorize parameters
-}
-
 // Limits are the provider's rate limits and how it tells about them.
 type Limits struct {
 	Provenance `yaml:",inline"`
@@ -143,6 +119,16 @@ type Limits struct {
 	Status     []int         `yaml:"status" json:"status"`                               // statuses that may mean "too many": 429, at GitHub also 403
 	RetryAfter string        `yaml:"retry_after,omitempty" json:"retry_after,omitempty"` // seconds | http_date | absent; empty is unknown
 	Headers    *LimitHeaders `yaml:"headers,omitempty" json:"headers,omitempty"`
+	// Unpublished are limits that exist and whose number is not known, in words.
+	Unpublished []string `yaml:"unpublished,omitempty" json:"unpublished,omitempty"`
+	// Concurrency are bounds on requests under way at the same time.
+	Concurrency []Concurrency `yaml:"concurrency,omitempty" json:"concurrency,omitempty"`
+	// Cost says how calls are weighed where one call is not one unit, in words.
+	Cost string `yaml:"cost,omitempty" json:"cost,omitempty"`
+	// Algorithm of the provider's limiter, in words: leaky bucket.
+	Algorithm string `yaml:"algorithm,omitempty" json:"algorithm,omitempty"`
+	// Extra are further headers that tell about limits, each with its meaning.
+	Extra map[string]string `yaml:"extra,omitempty" json:"extra,omitempty"`
 	// Signal tells a limit from another error where the status does not (GitHub's 403, Slack's 200).
 	Signal *BodySignal `yaml:"signal,omitempty" json:"signal,omitempty"`
 }
@@ -153,7 +139,7 @@ type Limit struct {
 	Limit   int    `yaml:"limit" json:"limit"`                         // how many in a window; more than zero
 	Window  int    `yaml:"window_s" json:"window_s"`                   // seconds
 	Scope   string `yaml:"scope" json:"scope"`                         // account, app, user, ip, endpoint, …, joined by "+"
-	Unit    string `yaml:"unit,omitempty" json:"unit,omitempty"`       // requests (default), points
+	Unit    string `yaml:"unit,omitempty" json:"unit,omitempty"`       // requests (default), points, or concurrent: requests in flight, without a window
 	Applies string `yaml:"applies,omitempty" json:"applies,omitempty"` // in words: live mode, search endpoints
 	// Environments the limit holds in: production or sandbox (every other
 	// environment); empty holds in all.
@@ -162,11 +148,38 @@ type Limit struct {
 	Paths []string `yaml:"paths,omitempty" json:"paths,omitempty"`
 	// Optional limits are not enforced unless a plan names them.
 	Optional bool `yaml:"optional,omitempty" json:"optional,omitempty"`
+	// Methods the limit is about (GET, POST, …); empty is every method.
+	Methods []string `yaml:"methods,omitempty" json:"methods,omitempty"`
+	// Burst is how many may come at once, at a provider that counts with a
+	// bucket smaller than the window: 10 at 100 a minute. 0: the whole window's.
+	Burst int `yaml:"burst,omitempty" json:"burst,omitempty"`
+	// Costs say how much a request counts where that is not one: the first that
+	// fits. They are about limits that are not counted in requests.
+	Costs []LimitCost `yaml:"costs,omitempty" json:"costs,omitempty"`
+}
+
+// LimitCost is the cost of some requests: at GitHub a read costs 1 point, a
+// write 5.
+type LimitCost struct {
+	Methods []string `yaml:"methods,omitempty" json:"methods,omitempty"` // empty: every method
+	Paths   []string `yaml:"paths,omitempty" json:"paths,omitempty"`     // prefixes; empty: every path
+	Cost    float64  `yaml:"cost" json:"cost"`                           // 0 or more
+}
+
+// Concurrency is a bound on the requests that may be under way at once.
+type Concurrency struct {
+	Name    string `yaml:"name" json:"name"`                           // slug, unique in the profile
+	Limit   int    `yaml:"limit" json:"limit"`                         // more than zero
+	Scope   string `yaml:"scope" json:"scope"`                         // as in Limit
+	Applies string `yaml:"applies,omitempty" json:"applies,omitempty"` // in words
+	// Optional bounds are not enforced unless a plan names them.
+	Optional bool `yaml:"optional,omitempty" json:"optional,omitempty"`
 }
 
 // LimitHeaders are the response headers that tell what is left.
 type LimitHeaders struct {
 	Limit     string `yaml:"limit,omitempty" json:"limit,omitempty"`
+	Used      string `yaml:"used,omitempty" json:"used,omitempty"`
 	Remaining string `yaml:"remaining,omitempty" json:"remaining,omitempty"`
 	Reset     string `yaml:"reset,omitempty" json:"reset,omitempty"`
 	// ResetFormat: epoch_seconds, seconds, http_date, iso8601, epoch_milliseconds.
@@ -255,25 +268,29 @@ type WaitRule struct {
 // Idempotency is how the provider makes a POST safe to repeat.
 type Idempotency struct {
 	Provenance `yaml:",inline"`
-	Header     string   `yaml:"header,omitempty" json:"header,omitempty"` // empty: the provider offers none
-	Methods    []string `yaml:"methods,omitempty" json:"methods,omitempty"`
-	KeepHours  int      `yaml:"keep_hours,omitempty" json:"keep_hours,omitempty"`
-	MaxLength  int      `yaml:"max_length,omitempty" json:"max_length,omitempty"`
+	Header     string `yaml:"header,omitempty" json:"header,omitempty"` // empty: the provider offers none
+	// Param is the parameter that carries the key where no header does:
+	// body.idempotency_key, query.idempotencyKey.
+	Param     string   `yaml:"param,omitempty" json:"param,omitempty"`
+	Methods   []string `yaml:"methods,omitempty" json:"methods,omitempty"`
+	KeepHours int      `yaml:"keep_hours,omitempty" json:"keep_hours,omitempty"`
+	MaxLength int      `yaml:"max_length,omitempty" json:"max_length,omitempty"`
 }
 
 // Pagination is how lists continue.
 type Pagination struct {
-	Provenance `yaml:",inline"`
-	Style      string   `yaml:"style,omitempty" json:"style,omitempty"` // cursor_by_id, cursor, link_header, page, offset
-	Params     []string `yaml:"params,omitempty" json:"params,omitempty"`
-	Next       string   `yaml:"next,omitempty" json:"next,omitempty"` // where the next page is told, in words
-	MaxPage    int      `yaml:"max_page,omitempty" json:"max_page,omitempty"`
+	Provenance  `yaml:",inline"`
+	Style       string   `yaml:"style,omitempty" json:"style,omitempty"` // cursor_by_id, cursor, link_header, page, offset
+	Params      []string `yaml:"params,omitempty" json:"params,omitempty"`
+	Next        string   `yaml:"next,omitempty" json:"next,omitempty"` // where the next page is told, in words
+	DefaultPage int      `yaml:"default_page,omitempty" json:"default_page,omitempty"`
+	MaxPage     int      `yaml:"max_page,omitempty" json:"max_page,omitempty"`
 }
 
 // Sandbox is the provider's own test environment.
 type Sandbox struct {
 	Provenance `yaml:",inline"`
-	Kind       string `yaml:"kind" json:"kind"` // key_prefix, host, workspace, none
+	Kind       string `yaml:"kind" json:"kind"` // key_prefix, host, workspace, account, flag, test_data, local, none; empty is not known
 	BaseURL    string `yaml:"base_url,omitempty" json:"base_url,omitempty"`
 }
 
@@ -290,16 +307,19 @@ type Webhooks struct {
 	Provenance `yaml:",inline"`
 	Verify     Verification    `yaml:"verify" json:"verify"`
 	Variants   []VerifyVariant `yaml:"variants,omitempty" json:"variants,omitempty"`
-	ID         []string        `yaml:"id" json:"id"`                                       // extract paths, the first that yields a value
-	Type       []string        `yaml:"type" json:"type"`                                   // extract paths, the first that yields a value
-	Time       string          `yaml:"time,omitempty" json:"time,omitempty"`               // extract path
-	TimeFormat string          `yaml:"time_format,omitempty" json:"time_format,omitempty"` // unix_s | unix_ms | rfc3339
-	Account    string          `yaml:"account,omitempty" json:"account,omitempty"`         // extract path of the provider's account id
-	Data       string          `yaml:"data,omitempty" json:"data,omitempty"`               // json path of the resource in the payload: data.object
-	Answer     WebhookAnswer   `yaml:"answer" json:"answer"`
-	Retries    string          `yaml:"retries,omitempty" json:"retries,omitempty"` // the provider's schedule, in words
-	Replay     string          `yaml:"replay,omitempty" json:"replay,omitempty"`   // its replay or list API, in words
-	Challenge  string          `yaml:"challenge,omitempty" json:"challenge,omitempty"`
+	ID         []string        `yaml:"id" json:"id"` // extract paths, the first that yields a value
+	// Composite are the paths that together tell one event from another at a
+	// provider that gives events no id; where one of ID yields a value, that decides.
+	Composite  []string      `yaml:"composite,omitempty" json:"composite,omitempty"`
+	Type       []string      `yaml:"type" json:"type"`                                   // extract paths, the first that yields a value
+	Time       string        `yaml:"time,omitempty" json:"time,omitempty"`               // extract path
+	TimeFormat string        `yaml:"time_format,omitempty" json:"time_format,omitempty"` // unix_s | unix_ms | rfc3339
+	Account    string        `yaml:"account,omitempty" json:"account,omitempty"`         // extract path of the provider's account id
+	Data       string        `yaml:"data,omitempty" json:"data,omitempty"`               // json path of the resource in the payload: data.object
+	Answer     WebhookAnswer `yaml:"answer" json:"answer"`
+	Retries    string        `yaml:"retries,omitempty" json:"retries,omitempty"` // the provider's schedule, in words
+	Replay     string        `yaml:"replay,omitempty" json:"replay,omitempty"`   // its replay or list API, in words
+	Challenge  string        `yaml:"challenge,omitempty" json:"challenge,omitempty"`
 	// Handshakes are the challenge as data: the first whose When fits is answered.
 	Handshakes []Handshake `yaml:"handshakes,omitempty" json:"handshakes,omitempty"`
 }

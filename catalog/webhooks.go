@@ -74,8 +74,8 @@ type Computation struct {
 }
 
 // HandshakeAnswer is what a handshake is answered with. Body and header values
-// are text with placeholders: a path such as {json:challenge}, {computed},
-// {body} for the request's own body. In a JSON body values are escaped.
+// are text with placeholders: a path such as {json:challenge}, {computed}
+// or {config:x}. In a JSON body values are escaped.
 type HandshakeAnswer struct {
 	Status int               `yaml:"status,omitempty" json:"status,omitempty"` // 0: 200
 	Type   string            `yaml:"type,omitempty" json:"type,omitempty"`     // application/json, text/plain; empty: no body

@@ -88,6 +88,12 @@ func (s *Scheme) usableKeys(w *work, secrets []integration.Secret) (unusable err
 	return unusable
 }
 
+// SecretKey returns how the key is made of a shared secret in one of the
+// encodings of key_encoding. What it returns never quotes the secret in an error.
+func SecretKey(encoding string) (func(secret string) ([]byte, error), error) {
+	return compileKey(encoding)
+}
+
 // compileKey returns how the key is made of a secret. What it returns never
 // quotes the secret in an error.
 func compileKey(encoding string) (func(string) ([]byte, error), error) {

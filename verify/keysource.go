@@ -85,10 +85,8 @@ func compileKeySource(v catalog.Verification) (*keySource, error) {
 	case !strings.HasPrefix(k.Format, "json:") && !slices.Contains([]string{"jwks", "jwk", "pem", "x509_pem", "spki_der_base64"}, k.Format):
 		return nil, fmt.Errorf("keys.format: %q is not one of jwks, jwk, pem, x509_pem, spki_der_base64, json:<path>", k.Format)
 	}
-	for _, h := range k.Hosts {
-		if err := checkHostPattern(h); err != nil {
-			return nil, fmt.Errorf("keys.hosts: %w", err)
-		}
+	if err := CheckHosts(k.Hosts); err != nil {
+		return nil, fmt.Errorf("keys.hosts: %w", err)
 	}
 	if k.URLPath != "" {
 		if s.urlPath, err = place(k.URLPath); err != nil {
@@ -142,28 +140,42 @@ func (k *keySource) need(r *Request, keyID string) (Need, error) {
 
 // allowed checks an address that the request names: anybody may send it.
 func (k *keySource) allowed(text string) error {
-	if len(text) > 1024 {
-		return fmt.Errorf("an address of %d characters", len(text))
-	}
-	u, err := url.Parse(text)
+	u, err := CheckAddress(text, k.hosts)
 	switch {
-	case text == "" || err != nil:
-		return errors.New("there is no address of the key")
-	case u.Scheme != "https" || u.User != nil || u.Opaque != "" || u.Fragment != "" || u.Port() != "" && u.Port() != "443":
-		return fmt.Errorf("%.80q is no plain https address", text)
-	case !HostAllowed(u.Hostname(), k.hosts):
-		return fmt.Errorf("host %.80q is not one of %s", u.Hostname(), strings.Join(k.hosts, ", "))
-	case strings.Contains(u.EscapedPath(), "..") || strings.ContainsAny(u.Path, "\\%"):
-		return fmt.Errorf("path %.80q goes astray", u.Path)
+	case err != nil:
+		return err
 	case k.path != nil && !k.path.MatchString(u.Path):
 		return fmt.Errorf("path %.80q is not of the form %s", u.Path, strings.TrimSuffix(strings.TrimPrefix(k.path.String(), "^(?:"), ")$"))
 	}
 	return nil
 }
 
-// HostAllowed reports whether host is one of the patterns: names in which "*"
-// stands for one label, or, as the first label, for one or more.
-func HostAllowed(host string, patterns []string) bool {
+// maxAddress bounds addresses that a request names.
+const maxAddress = 2048
+
+// CheckAddress reads an address that a stranger named and that we are to fetch.
+// It must be plain https, without user, port or tricks in its path, and its host
+// one of the patterns: names in which "*" stands for one label, or, as the first
+// label, for one or more.
+func CheckAddress(text string, hosts []string) (*url.URL, error) {
+	if len(text) > maxAddress {
+		return nil, fmt.Errorf("an address of %d characters", len(text))
+	}
+	u, err := url.Parse(text)
+	switch {
+	case text == "" || err != nil:
+		return nil, errors.New("there is no address")
+	case u.Scheme != "https" || u.User != nil || u.Opaque != "" || u.Fragment != "" || u.Port() != "" && u.Port() != "443":
+		return nil, fmt.Errorf("%.80q is no plain https address", text)
+	case !hostAllowed(u.Hostname(), hosts):
+		return nil, fmt.Errorf("host %.80q is not one of %s", u.Hostname(), strings.Join(hosts, ", "))
+	case strings.Contains(u.EscapedPath(), "..") || strings.ContainsAny(u.Path, "\\%"):
+		return nil, fmt.Errorf("path %.80q goes astray", u.Path)
+	}
+	return u, nil
+}
+
+func hostAllowed(host string, patterns []string) bool {
 	host = strings.ToLower(host)
 	return slices.ContainsFunc(patterns, func(p string) bool { return hostMatches(host, strings.ToLower(p)) })
 }
@@ -192,6 +204,17 @@ func validLabels(labels string) bool {
 		}
 	}
 	return true
+}
+
+// CheckHosts refuses patterns for CheckAddress that are no hosts, or leave the
+// registered name open.
+func CheckHosts(patterns []string) error {
+	for _, p := range patterns {
+		if err := checkHostPattern(p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func checkHostPattern(p string) error {
@@ -297,7 +320,7 @@ func (k *keySource) trust(key Key, given Given) error {
 	return err
 }
 
-// signsWith are the secrets with a value, for families that take them as they are.
+// usable are the secrets with a value, for families that take them as they are.
 func usable(secrets []integration.Secret) ([]integration.Secret, error) {
 	var list []integration.Secret
 	for _, s := range secrets {

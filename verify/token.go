@@ -188,7 +188,7 @@ func (basic) sign(r *Request, secret integration.Secret, _ time.Time) error {
 
 // mtls is a client certificate. A secret is what it must be: a certificate (PEM)
 // that is itself sent or that signed the one that is, or the SHA-256 of one in hex.
-type mtls struct{ dnsName string }
+type mtls struct{}
 
 func (s *Scheme) compileMTLS(v catalog.Verification) error {
 	if v.Keys != nil {
@@ -258,7 +258,7 @@ func ForwardedCertificate(header string) (*x509.Certificate, error) {
 	if inner, ok := strings.CutPrefix(text, ":"); ok {
 		der, err := base64.StdEncoding.DecodeString(strings.TrimSuffix(inner, ":"))
 		if err != nil {
-			return nil, errors.New("the client certificate is not :base64:")
+			return nil, errors.New("the header of the client certificate is no byte sequence of RFC 9440")
 		}
 		return x509.ParseCertificate(der)
 	}

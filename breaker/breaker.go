@@ -42,7 +42,10 @@ const Never = 2.0
 // Config is when breakers open and close. The zero Config is a good one.
 type Config struct {
 	// FailureRate is the share of the calls in the window, 0 to 1, that opens
-	// the breaker when they failed. Zero means 0.5; Never switches it off.
+	// the breaker when they failed. Zero means 0.5; Never switches it off. It
+	// also opens when a tenth of the window long nothing but failures came, the
+	// Minimum of them at least: where there is much traffic, an outage must not
+	// have to outweigh the good calls before it.
 	FailureRate float64
 	// SlowRate is the share of the calls in the window that opens the breaker
 	// when they were slow. Zero means 0.8; with Never slow calls are fine,

@@ -45,6 +45,7 @@ type host struct {
 
 	mu       sync.Mutex
 	window   window
+	row      row
 	forced   bool
 	since    time.Time
 	until    time.Time // the end of the pause
@@ -155,8 +156,10 @@ func (h *host) done(p Pass, o Outcome, took time.Duration) {
 	case p.probe != 0:
 		h.probed(p, o, slow, now)
 	default:
-		h.window.count(now.Sub(h.set.base), failed, slow)
-		if reason := h.judge(); reason != "" {
+		at := now.Sub(h.set.base)
+		h.window.count(at, failed, slow)
+		h.row.count(at, failed)
+		if reason := h.judge(at); reason != "" {
 			h.open(now, reason)
 		}
 	}
@@ -168,7 +171,7 @@ func (h *host) done(p Pass, o Outcome, took time.Duration) {
 }
 
 // judge says why a closed breaker must open; empty: it need not.
-func (h *host) judge() string {
+func (h *host) judge(at time.Duration) string {
 	c, n := &h.set.config, &h.window.sum
 	if h.forced || n.calls < c.Minimum {
 		return ""
@@ -177,6 +180,8 @@ func (h *host) judge() string {
 	switch {
 	case n.failed > 0 && float64(n.failed) >= c.FailureRate*calls:
 		return fmt.Sprintf("%d of %d calls in the last %s failed", n.failed, n.calls, c.Window)
+	case h.row.failures >= c.Minimum && at-h.row.since >= c.Window/buckets && c.FailureRate <= 1:
+		return fmt.Sprintf("%d calls in the last %s failed, and none succeeded", h.row.failures, (at - h.row.since).Round(time.Millisecond))
 	case n.slow > 0 && float64(n.slow) >= c.SlowRate*calls:
 		return fmt.Sprintf("%d of %d calls in the last %s took longer than %s", n.slow, n.calls, c.Window, c.Slow)
 	}
@@ -310,6 +315,7 @@ func (h *host) turn(k kind, now time.Time, learned bool) {
 		h.opened = h.window.at(now.Sub(h.set.base))
 	}
 	h.window.clear()
+	h.row = row{}
 	h.flight, h.proved, h.askAgain = nil, 0, time.Time{}
 	if k != halfOpen {
 		h.since = now

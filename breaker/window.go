@@ -72,3 +72,20 @@ func (c counts) rates() (failed, slow float64) {
 	}
 	return float64(c.failed) / float64(c.calls), float64(c.slow) / float64(c.calls)
 }
+
+// row is failures with no success between them.
+type row struct {
+	failures int
+	since    time.Duration // the first of them
+}
+
+func (r *row) count(at time.Duration, failed bool) {
+	switch {
+	case !failed:
+		r.failures = 0
+	case r.failures == 0:
+		r.failures, r.since = 1, at
+	default:
+		r.failures++
+	}
+}

@@ -121,8 +121,6 @@ type Limits struct {
 	Headers    *LimitHeaders `yaml:"headers,omitempty" json:"headers,omitempty"`
 	// Unpublished are limits that exist and whose number is not known, in words.
 	Unpublished []string `yaml:"unpublished,omitempty" json:"unpublished,omitempty"`
-	// Concurrency are bounds on requests under way at the same time.
-	Concurrency []Concurrency `yaml:"concurrency,omitempty" json:"concurrency,omitempty"`
 	// Cost says how calls are weighed where one call is not one unit, in words.
 	Cost string `yaml:"cost,omitempty" json:"cost,omitempty"`
 	// Algorithm of the provider's limiter, in words: leaky bucket.
@@ -164,16 +162,6 @@ type LimitCost struct {
 	Methods []string `yaml:"methods,omitempty" json:"methods,omitempty"` // empty: every method
 	Paths   []string `yaml:"paths,omitempty" json:"paths,omitempty"`     // prefixes; empty: every path
 	Cost    float64  `yaml:"cost" json:"cost"`                           // 0 or more
-}
-
-// Concurrency is a bound on the requests that may be under way at once.
-type Concurrency struct {
-	Name    string `yaml:"name" json:"name"`                           // slug, unique in the profile
-	Limit   int    `yaml:"limit" json:"limit"`                         // more than zero
-	Scope   string `yaml:"scope" json:"scope"`                         // as in Limit
-	Applies string `yaml:"applies,omitempty" json:"applies,omitempty"` // in words
-	// Optional bounds are not enforced unless a plan names them.
-	Optional bool `yaml:"optional,omitempty" json:"optional,omitempty"`
 }
 
 // LimitHeaders are the response headers that tell what is left.

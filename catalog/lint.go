@@ -27,7 +27,7 @@ var (
 	confidences  = []string{string(Documented), string(FromSDK), string(FromRepo), string(Recalled)}
 	encodings    = []string{string(EncodingForm), string(EncodingJSON)}
 	authKinds    = []string{"api_key", "basic", "client_credentials", "jwt", "oauth2"}
-	limitUnits   = []string{"", "requests", "points"}
+	limitUnits   = []string{"", "concurrent", "points", "requests"}
 	retryAfters  = []string{"", "absent", "http_date", "seconds"}
 	resetFormats = []string{"", "epoch_milliseconds", "epoch_seconds", "http_date", "iso8601", "seconds"}
 	pageStyles   = []string{"", "cursor", "cursor_by_id", "link_header", "offset", "page"}
@@ -244,8 +244,22 @@ func (l *linter) limits(limits *Limits) {
 		if limit.Limit <= 0 {
 			l.add(path+".limit", "limit", "%d is no limit: write a whole number above 0", limit.Limit)
 		}
-		if limit.Window <= 0 {
+		if limit.Unit == "concurrent" && limit.Window != 0 {
+			l.add(path+".window_s", "limit", "requests in flight have no window: leave it out")
+		}
+		if limit.Unit != "concurrent" && limit.Window <= 0 {
 			l.add(path+".window_s", "limit", "%d is no window: write seconds above 0", limit.Window)
+		}
+		if limit.Burst < 0 || limit.Burst > limit.Limit {
+			l.add(path+".burst", "limit", "%d is no burst: write a number up to the limit, or leave it out for the whole limit at once", limit.Burst)
+		}
+		for j, c := range limit.Costs {
+			if c.Cost < 0 {
+				l.add(fmt.Sprintf("%s.costs[%d].cost", path, j), "limit", "%g is no cost: write 0 or more", c.Cost)
+			}
+			if limit.Unit == "" || limit.Unit == "requests" || limit.Unit == "concurrent" {
+				l.add(fmt.Sprintf("%s.costs[%d]", path, j), "limit", "a request is one request: costs need a unit such as points")
+			}
 		}
 		for _, scope := range strings.Split(limit.Scope, "+") {
 			if !slug.MatchString(scope) {

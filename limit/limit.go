@@ -1,31 +1,35 @@
 // Package limit keeps our calls below a provider's rate limits (R4.12, R4.13):
 // it takes the limits of the profile that hold in an environment, takes a share
 // of each (the plan's headroom, 80% by default), and lets a caller through when
-// all of them have room. Callers wait in the order in which they came.
+// all of them have room: windows of any length, bursts, costs, requests in
+// flight, for everybody or for each tenant, account and endpoint, as the
+// provider counts.
 //
-// The rule about bursts: of each window the whole allowance may be used at
-// once, and then nothing until the oldest turn is a window ago. So in no window
-// of that length, wherever it starts, are there more turns than the allowance.
-// A token bucket would let through its burst on top, and one refilled evenly
-// would spread an hour's limit so thin that a handful of calls had to queue.
+// The rule about bursts: of each window the whole share may be used at once, and
+// then nothing until the oldest turn is a window ago; where the provider's burst
+// is smaller, the same is done with the burst and the time it takes to come
+// back. So in no stretch of that length, wherever it starts, are there more turns
+// than the share. A token bucket would let through its burst on top, and one
+// refilled evenly would spread an hour's limit so thin that a handful of calls
+// had to queue.
 //
-// A wait that would be longer than the plan's limits.wait, or than the caller's
-// deadline, is not begun: the caller is told at once how long it would be. When
-// the provider itself says "too many" and until when, Pause holds everybody
-// back.
+// Callers that have to wait stand in a queue of bounded length: the highest
+// priority first, the tenants one after the other, and of a tenant whoever came
+// first. A wait that would be longer than the plan's limits.wait, or than the
+// caller's deadline, is not begun: the caller is told at once how long it would
+// be. When the provider itself says "too many" and until when, Pause holds
+// everybody back; what its headers say is left, Learn takes into account (R4.14).
 //
-// In this version the allowance is that of one process: one service in one
-// environment, whose calls share one account. Limits counted in something else
-// than requests, and limits per endpoint, object and the like, are not kept
-// here; Enforced says which are.
+// A plan in the mode observe holds nobody back, and counts whom it would have.
+//
+// Limits that are counted per thing within a request (an object, a channel) are
+// not kept here; Enforced says which are.
 package limit
 
 import (
-	"container/list"
+	"cmp"
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -33,33 +37,59 @@ import (
 	"github.com/sallyport/sallyport/plan"
 )
 
-// finer are scopes that divide an account: a limit per endpoint can't be kept
-// by counting all calls together.
-var finer = []string{"endpoint", "method", "object", "resource", "repository", "channel", "recipient", "list", "document", "record", "project", "conversation", "phone_number"}
+// Config is what a Limiter stands on. The zero value limits nothing.
+type Config struct {
+	// Limits of the profile.
+	Limits catalog.Limits
+	// Environment is one of the plan's: some limits hold in production only.
+	Environment string
+	// Plan is how the limits are used: headroom, wait, queue, mode.
+	Plan plan.Limits
+	// Optional names the optional limits of the profile that are kept too.
+	Optional []string
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
 
-// Enforced reports whether this package keeps a limit in an environment, and if
-// not, why.
-func Enforced(l catalog.Limit, environment string) (ok bool, why string) {
-	here := "sandbox"
-	if plan.Production(environment) {
-		here = "production"
+// Request is who asks for a turn, and what for.
+type Request struct {
+	Path     string // below the base URL
+	Method   string // GET, POST, …
+	Endpoint string // the plan's name for it; empty: the path stands for it where limits are per endpoint
+	// Tenant is whose credential is used. Limits per user, token and the like
+	// are kept for each, and all have the same right to turns. Empty: the one
+	// credential of the plan.
+	Tenant string
+	// Account is the provider's account the call is about, for limits per
+	// account, workspace, store and the like. Empty: the one account of the plan.
+	Account string
+	// Cost is what the request counts in limits that do not count requests; 0 is
+	// what the profile says, 1 where it says nothing.
+	Cost float64
+	// Priority: of those who wait, higher ones go first; 0 is the usual one.
+	Priority int
+}
+
+// Turn is the right to make one request now.
+type Turn struct {
+	// Waited is how long it took to get.
+	Waited time.Duration
+	held   *slots
+}
+
+// slots are the places among the requests in flight that a turn holds.
+type slots struct {
+	limiter *Limiter
+	parts   []part
+}
+
+// Done says that the request is over, its answer read. It gives back the turn's
+// place where the provider limits the requests in flight, and does nothing
+// otherwise. More than once is once; the zero Turn may be done too.
+func (t Turn) Done() {
+	if t.held != nil {
+		t.held.limiter.release(t.held)
 	}
-	switch {
-	case l.Optional:
-		return false, "optional"
-	case len(l.Environments) > 0 && !slices.Contains(l.Environments, here):
-		return false, "it holds in " + strings.Join(l.Environments, ", ") + " only"
-	case l.Unit != "" && l.Unit != "requests":
-		return false, "it is counted in " + l.Unit
-	case l.Limit <= 0 || l.Window <= 0:
-		return false, "it has no number or no window"
-	}
-	for scope := range strings.SplitSeq(l.Scope, "+") {
-		if slices.Contains(finer, strings.TrimSpace(scope)) {
-			return false, "it is counted per " + l.Scope
-		}
-	}
-	return true, ""
 }
 
 // Refused says that a turn would come too late, or did not come in time.
@@ -73,99 +103,118 @@ func (r *Refused) Error() string {
 	return fmt.Sprintf("our own limit %q: no turn in time; come again in %s", r.Limit, r.RetryAfter.Round(time.Millisecond))
 }
 
+// pauseName stands for a limit's name during a pause.
+const pauseName = "pause"
+
 // Limiter gives out turns. It may be used by many goroutines at once. Make it
 // with New.
 type Limiter struct {
 	patience time.Duration
+	places   int // in the queue
+	observe  bool
 	now      func() time.Time
 	base     time.Time // instants are counted from here
+	rules    []*rule
 
 	mu      sync.Mutex
-	windows []*window
-	paused  time.Duration // no turn before this instant
-	waiting list.List     // of *waiter, in the order in which they came
-	timer   *time.Timer   // looks at the queue when the next turn may be due
+	buckets map[key]*bucket // of the rules that are divided
+	sweepAt int             // how many buckets are enough to look for idle ones
+	paused  time.Duration   // no turn before this instant
+	queue   queue
+	pass    uint64      // number of the last wake
+	timer   *time.Timer // looks at the queue when the next turn may be due
 }
 
-// waiter is a caller in the queue.
-type waiter struct {
-	path  string
-	ready chan struct{} // closed when its turn is booked
-}
-
-// New makes the Limiter of a provider in an environment. now is the clock; nil
-// is time.Now.
-func New(limits []catalog.Limit, environment string, use plan.Limits, now func() time.Time) *Limiter {
-	if now == nil {
-		now = time.Now
+// New makes the Limiter of a provider in an environment.
+func New(c Config) *Limiter {
+	if c.Now == nil {
+		c.Now = time.Now
 	}
-	l := &Limiter{patience: use.Wait.Or(plan.DefaultLimitWait), now: now, base: now()}
-	for _, limit := range limits {
-		if ok, _ := Enforced(limit, environment); ok {
-			l.windows = append(l.windows, newWindow(limit, use.Headroom.Or(plan.DefaultHeadroom)))
+	l := &Limiter{
+		patience: c.Plan.Wait.Or(plan.DefaultLimitWait), places: cmp.Or(c.Plan.Queue, plan.DefaultLimitQueue), observe: c.Plan.Observes(),
+		now: c.Now, base: c.Now(), buckets: map[key]*bucket{}, sweepAt: 64,
+	}
+	for _, limit := range c.Limits.List {
+		if ok, _ := Enforced(limit, c.Environment, c.Optional...); !ok {
+			continue
+		}
+		for _, r := range rulesOf(limit, c.Plan.Headroom.Or(plan.DefaultHeadroom)) {
+			r.number = len(l.rules)
+			if !r.tenant && !r.account && !r.endpoint {
+				r.only = newBucket(r, key{rule: r.number})
+			}
+			l.rules = append(l.rules, r)
 		}
 	}
 	return l
 }
 
-// Take waits for a turn to call path and books it. waited is how long that
-// took. The error is a *Refused, or the cause of ctx's end; then nothing is
-// booked.
-func (l *Limiter) Take(ctx context.Context, path string) (waited time.Duration, err error) {
+// Take waits for a turn and books it. The error is a *Refused, or the cause of
+// ctx's end; then nothing is booked, and Waited says how long it took all the
+// same.
+func (l *Limiter) Take(ctx context.Context, q Request) (Turn, error) {
+	var room [6]part
 	l.mu.Lock()
 	start := l.instant()
-	at, blocking := l.earliest(path, start)
-	if at <= start && l.waiting.Len() == 0 {
-		l.book(path, start)
+	parts := l.find(room[:0], &q)
+	at, _ := l.earliest(parts, start)
+	if at <= start && l.queue.n == 0 || l.observe {
+		if at > start {
+			l.note(parts, start)
+		}
+		held := l.book(parts, start)
 		l.mu.Unlock()
-		return 0, nil
+		return Turn{held: held}, nil
+	}
+	w, err := l.join(ctx, parts, start, &q)
+	l.mu.Unlock()
+	if err != nil {
+		return Turn{}, err
+	}
+	err = l.await(ctx, w)
+	return Turn{Waited: l.instant() - start, held: w.held}, err
+}
+
+// join puts a caller in the queue, or says why not.
+func (l *Limiter) join(ctx context.Context, parts []part, start time.Duration, q *Request) (*waiter, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
 	l.wake(start) // turns that became due since go to those who wait
-	wait, name := l.estimate(path, start, blocking)
+	wait, blocking := l.estimate(parts, start, q)
 	longest := l.patience
 	if deadline, ok := ctx.Deadline(); ok {
 		longest = min(longest, deadline.Sub(l.now()))
 	}
-	if wait > longest {
-		l.mu.Unlock()
-		return 0, &Refused{Limit: name, RetryAfter: wait}
+	if wait > longest || l.queue.n >= l.places && (wait > 0 || blocking != nil) {
+		l.look(start)
+		return nil, l.refusal(wait, blocking)
 	}
-	w := &waiter{path: path, ready: make(chan struct{})}
-	place := l.waiting.PushBack(w)
-	l.wake(start)
-	l.mu.Unlock()
-	err = l.await(ctx, w, place)
-	return l.instant() - start, err
+	w := &waiter{parts: append([]part(nil), parts...), until: start + l.patience, ready: make(chan struct{})}
+	l.queue.push(w, q.Priority, q.Tenant)
+	l.look(start)
+	return w, nil
 }
 
 // await is the wait of one caller.
-func (l *Limiter) await(ctx context.Context, w *waiter, place *list.Element) error {
-	patience := time.NewTimer(l.patience)
-	defer patience.Stop()
-	var err error
+func (l *Limiter) await(ctx context.Context, w *waiter) error {
 	select {
 	case <-w.ready:
-		return nil
 	case <-ctx.Done():
-		err = context.Cause(ctx)
-	case <-patience.C:
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		select {
+		case <-w.ready: // it came in the same moment
+		default:
+			l.queue.remove(w)
+			l.look(l.instant())
+			return context.Cause(ctx)
+		}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	select {
-	case <-w.ready: // it came in the same moment, and is booked
-		return nil
-	default:
+	if w.refused != nil {
+		return w.refused
 	}
-	l.waiting.Remove(place)
-	l.wake(l.instant())
-	if err == nil { // a pause came while it waited
-		now := l.instant()
-		_, blocking := l.earliest(w.path, now)
-		wait, name := l.estimate(w.path, now, blocking)
-		err = &Refused{Limit: name, RetryAfter: wait}
-	}
-	return err
+	return nil
 }
 
 // Pause lets nobody through for d from now; a shorter pause does not end a
@@ -180,90 +229,123 @@ func (l *Limiter) Pause(d time.Duration) {
 // matter: a time.Time carries a monotonic reading.
 func (l *Limiter) instant() time.Duration { return l.now().Sub(l.base) }
 
-// earliest is when path could have its turn if nobody waited, and the window
+// earliest is when there is room for all parts if nobody waited, and the bucket
 // that decides; nil when that is a pause or nothing.
-func (l *Limiter) earliest(path string, now time.Duration) (at time.Duration, blocking *window) {
+func (l *Limiter) earliest(parts []part, now time.Duration) (at time.Duration, blocking *bucket) {
 	at = max(now, l.paused)
-	for _, w := range l.windows {
-		if !w.about(path) {
-			continue
-		}
-		if free := w.free(at, 0); free > at {
-			at, blocking = free, w
+	for _, p := range parts {
+		if free := p.bucket.when(at, p.units); free > at {
+			at, blocking = free, p.bucket
 		}
 	}
 	return at, blocking
 }
 
-// book takes a turn in every window path is about.
-func (l *Limiter) book(path string, now time.Duration) {
-	for _, w := range l.windows {
-		if w.about(path) {
-			w.book(now)
+// book takes all parts.
+func (l *Limiter) book(parts []part, now time.Duration) (held *slots) {
+	for _, p := range parts {
+		p.bucket.take(now, p.units)
+		if p.bucket.rule.concurrent {
+			if held == nil {
+				held = &slots{limiter: l}
+			}
+			held.parts = append(held.parts, p)
+		}
+	}
+	return held
+}
+
+// release gives back places among the requests in flight.
+func (l *Limiter) release(held *slots) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range held.parts {
+		p.bucket.inflight -= p.units
+	}
+	held.parts = nil
+	if l.queue.n > 0 {
+		l.look(l.instant())
+	}
+}
+
+// note counts a turn that is given in the mode observe only.
+func (l *Limiter) note(parts []part, now time.Duration) {
+	for _, p := range parts {
+		if !p.bucket.fits(now, p.units) {
+			p.bucket.rule.observed++
 		}
 	}
 }
 
-// wake gives turns to those who wait, first come first served: one whose own
-// window is full does not hold back those behind it that need another.
-func (l *Limiter) wake(now time.Duration) {
-	next := time.Duration(-1)
-	for e := l.waiting.Front(); e != nil; {
-		following := e.Next()
-		w := e.Value.(*waiter)
-		at, blocking := l.earliest(w.path, now)
-		if at <= now {
-			l.book(w.path, now)
-			l.waiting.Remove(e)
-			close(w.ready)
-			e = following
-			continue
+// look serves the queue, turns away those whose patience is at its end, and sets
+// the timer for the next time.
+func (l *Limiter) look(now time.Duration) {
+	next := l.wake(now)
+	for l.queue.n > 0 {
+		w := l.queue.arrived.Front().Value.(*waiter)
+		if w.until > now { // those who came later have patience left
+			next = min(next, w.until)
+			break
 		}
-		if next < 0 || at < next {
-			next = at
+		l.queue.remove(w)
+		at, blocking := l.earliest(w.parts, now)
+		if at == never {
+			at = now + time.Second
 		}
-		if blocking == nil || len(blocking.paths) == 0 {
-			break // it is about everybody
-		}
-		e = following
+		w.refused = l.refusal(max(at-now, time.Millisecond), blocking)
+		close(w.ready)
 	}
 	switch {
-	case next < 0:
+	case l.queue.n == 0:
 	case l.timer == nil:
-		l.timer = time.AfterFunc(next-now, l.look)
+		l.timer = time.AfterFunc(next-now, l.tick)
 	default:
 		l.timer.Reset(next - now)
 	}
 }
 
-// look runs when a turn may have become due.
-func (l *Limiter) look() {
+// tick runs when a turn may have become due.
+func (l *Limiter) tick() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.wake(l.instant())
+	l.look(l.instant())
 }
 
-// estimate is how long path would wait behind those who wait already, and what
-// for.
-func (l *Limiter) estimate(path string, now time.Duration, blocking *window) (wait time.Duration, name string) {
+// estimate is how long a request would wait behind those who wait already, and
+// what for. Requests in flight end when they end: such a wait counts as nothing.
+func (l *Limiter) estimate(parts []part, now time.Duration, q *Request) (wait time.Duration, blocking *bucket) {
 	from := max(now, l.paused)
-	at, name := from, "pause"
-	if blocking != nil {
-		name = blocking.name
-	}
-	for _, w := range l.windows {
-		if !w.about(path) {
+	at := from
+	for _, p := range parts {
+		if p.bucket.rule.concurrent {
+			if !p.bucket.fits(now, p.units) && blocking == nil {
+				blocking = p.bucket
+			}
 			continue
 		}
-		ahead := 0
-		for e := l.waiting.Front(); e != nil; e = e.Next() {
-			if len(w.paths) == 0 || w.about(e.Value.(*waiter).path) {
-				ahead++
-			}
+		if p.units == 0 {
+			continue
 		}
-		if free := w.free(from, ahead); free > at {
-			at, name = free, w.name
+		var ahead int64
+		if p.bucket.waiting > 0 {
+			ahead = l.queue.ahead(p.bucket, parts, q.Priority, q.Tenant)
+		}
+		if free := p.bucket.window.free(from, ahead, p.units); free > at {
+			at, blocking = free, p.bucket
 		}
 	}
-	return max(at-now, time.Millisecond), name
+	return at - now, blocking
+}
+
+// refusal tells when to come again.
+func (l *Limiter) refusal(wait time.Duration, blocking *bucket) *Refused {
+	name := pauseName
+	if blocking != nil {
+		name = blocking.rule.name
+		blocking.rule.refused++
+	}
+	if wait <= 0 { // a place among the requests in flight
+		wait = time.Second
+	}
+	return &Refused{Limit: name, RetryAfter: max(wait, time.Millisecond)}
 }

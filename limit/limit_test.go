@@ -31,7 +31,7 @@ type turns struct {
 }
 
 func (t *turns) take(ctx context.Context, l *limit.Limiter, start time.Time, path string, who int) error {
-	_, err := l.Take(ctx, path)
+	_, err := l.Take(ctx, limit.Request{Path: path})
 	if err == nil {
 		t.mu.Lock()
 		t.at, t.who = append(t.at, time.Since(start)), append(t.who, who)
@@ -57,7 +57,7 @@ func most(at []time.Duration, window time.Duration) (n int) {
 func TestNeverMoreThanTheShare(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := limit.New(perSecond(100), "production", plan.Limits{}, nil)
+		l := limit.New(limit.Config{Limits: catalog.Limits{List: perSecond(100)}, Environment: "production", Plan: plan.Limits{}})
 		start := time.Now()
 		var got turns
 		var wg sync.WaitGroup
@@ -91,7 +91,7 @@ func TestAllLimitsHoldTogether(t *testing.T) {
 		calls, seed := rapid.IntRange(1, 120).Draw(rt, "calls"), rapid.Uint64().Draw(rt, "seed")
 		synctest.Test(t, func(t *testing.T) {
 			dice := rand.New(rand.NewPCG(seed, 1))
-			l := limit.New(limits, "production", plan.Limits{Headroom: plan.Percent(headroom), Wait: plan.Duration(20 * time.Second)}, nil)
+			l := limit.New(limit.Config{Limits: catalog.Limits{List: limits}, Environment: "production", Plan: plan.Limits{Headroom: plan.Percent(headroom), Wait: plan.Duration(20 * time.Second)}})
 			start := time.Now()
 			var all, search turns
 			var wg sync.WaitGroup
@@ -133,7 +133,7 @@ func TestAllLimitsHoldTogether(t *testing.T) {
 func TestFirstComeFirstServed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := limit.New(perSecond(10), "production", plan.Limits{Headroom: 100}, nil)
+		l := limit.New(limit.Config{Limits: catalog.Limits{List: perSecond(10)}, Environment: "production", Plan: plan.Limits{Headroom: 100}})
 		start := time.Now()
 		var got turns
 		var wg sync.WaitGroup
@@ -159,22 +159,22 @@ func TestFirstComeFirstServed(t *testing.T) {
 func TestNoHeadOfLineBlocking(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := limit.New([]catalog.Limit{
+		l := limit.New(limit.Config{Limits: catalog.Limits{List: []catalog.Limit{
 			{Name: "all", Limit: 100, Window: 1, Scope: "account"},
 			{Name: "search", Limit: 1, Window: 2, Scope: "account", Paths: []string{"/search"}},
-		}, "production", plan.Limits{Headroom: 100}, nil)
-		if _, err := l.Take(t.Context(), "/search"); err != nil {
+		}}, Environment: "production", Plan: plan.Limits{Headroom: 100}})
+		if _, err := l.Take(t.Context(), limit.Request{Path: "/search"}); err != nil {
 			t.Fatal(err)
 		}
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if waited, err := l.Take(t.Context(), "/search"); waited != 2*time.Second || err != nil {
-				t.Errorf("search waited %s, %v", waited, err)
+			if turn, err := l.Take(t.Context(), limit.Request{Path: "/search"}); turn.Waited != 2*time.Second || err != nil {
+				t.Errorf("search waited %s, %v", turn.Waited, err)
 			}
 		})
 		synctest.Wait()
-		if waited, err := l.Take(t.Context(), "/other"); waited != 0 || err != nil {
-			t.Errorf("the other waited %s, %v", waited, err)
+		if turn, err := l.Take(t.Context(), limit.Request{Path: "/other"}); turn.Waited != 0 || err != nil {
+			t.Errorf("the other waited %s, %v", turn.Waited, err)
 		}
 		wg.Wait()
 	})
@@ -184,7 +184,7 @@ func TestNoHeadOfLineBlocking(t *testing.T) {
 func TestRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := limit.New(perSecond(1), "production", plan.Limits{Headroom: 100, Wait: plan.Duration(3 * time.Second)}, nil)
+		l := limit.New(limit.Config{Limits: catalog.Limits{List: perSecond(1)}, Environment: "production", Plan: plan.Limits{Headroom: 100, Wait: plan.Duration(3 * time.Second)}})
 		ctx, cancel := context.WithCancelCause(t.Context())
 		start := time.Now()
 		var wg sync.WaitGroup
@@ -196,7 +196,7 @@ func TestRefusedAtOnce(t *testing.T) {
 		refused := func(ctx context.Context, after time.Duration) {
 			t.Helper()
 			var r *limit.Refused
-			if _, err := l.Take(ctx, "/"); !errors.As(err, &r) || r.RetryAfter != after || r.Limit != "all" {
+			if _, err := l.Take(ctx, limit.Request{Path: "/"}); !errors.As(err, &r) || r.RetryAfter != after || r.Limit != "all" {
 				t.Errorf("%v, want a refusal for %s", err, after)
 			}
 			if time.Since(start) != 0 {
@@ -215,8 +215,8 @@ func TestRefusedAtOnce(t *testing.T) {
 		if n := len(got.at); n != 1 {
 			t.Errorf("%d turns, want 1", n)
 		}
-		if waited, err := l.Take(t.Context(), "/"); waited != time.Second || err != nil {
-			t.Errorf("waited %s, %v: the places of those who left were not given back", waited, err)
+		if turn, err := l.Take(t.Context(), limit.Request{Path: "/"}); turn.Waited != time.Second || err != nil {
+			t.Errorf("waited %s, %v: the places of those who left were not given back", turn.Waited, err)
 		}
 		wg.Wait()
 	})
@@ -225,15 +225,15 @@ func TestRefusedAtOnce(t *testing.T) {
 func TestCallerLeaves(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := limit.New(perSecond(1), "production", plan.Limits{Headroom: 100}, nil)
-		if _, err := l.Take(t.Context(), "/"); err != nil {
+		l := limit.New(limit.Config{Limits: catalog.Limits{List: perSecond(1)}, Environment: "production", Plan: plan.Limits{Headroom: 100}})
+		if _, err := l.Take(t.Context(), limit.Request{Path: "/"}); err != nil {
 			t.Fatal(err)
 		}
 		reason := errors.New("gone")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(300*time.Millisecond, func() { cancel(reason) })
-		if waited, err := l.Take(ctx, "/"); waited != 300*time.Millisecond || !errors.Is(err, reason) {
-			t.Errorf("waited %s, %v", waited, err)
+		if turn, err := l.Take(ctx, limit.Request{Path: "/"}); turn.Waited != 300*time.Millisecond || !errors.Is(err, reason) {
+			t.Errorf("waited %s, %v", turn.Waited, err)
 		}
 	})
 }
@@ -243,7 +243,7 @@ func TestCallerLeaves(t *testing.T) {
 func TestPause(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := limit.New(perSecond(10), "production", plan.Limits{Headroom: 100, Wait: plan.Duration(30 * time.Second)}, nil)
+		l := limit.New(limit.Config{Limits: catalog.Limits{List: perSecond(10)}, Environment: "production", Plan: plan.Limits{Headroom: 100, Wait: plan.Duration(30 * time.Second)}})
 		start := time.Now()
 		var got turns
 		var wg sync.WaitGroup
@@ -265,7 +265,7 @@ func TestPause(t *testing.T) {
 		}
 		l.Pause(time.Hour)
 		var r *limit.Refused
-		if _, err := l.Take(t.Context(), "/"); !errors.As(err, &r) || r.Limit != "pause" || r.RetryAfter != time.Hour {
+		if _, err := l.Take(t.Context(), limit.Request{Path: "/"}); !errors.As(err, &r) || r.Limit != "pause" || r.RetryAfter != time.Hour {
 			t.Errorf("during a pause: %v", err)
 		}
 	})
@@ -276,13 +276,14 @@ func TestPause(t *testing.T) {
 func TestPauseLongerThanPatience(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := limit.New(perSecond(1), "production", plan.Limits{Headroom: 100}, nil)
-		if _, err := l.Take(t.Context(), "/"); err != nil {
+		l := limit.New(limit.Config{Limits: catalog.Limits{List: perSecond(1)}, Environment: "production", Plan: plan.Limits{Headroom: 100}})
+		if _, err := l.Take(t.Context(), limit.Request{Path: "/"}); err != nil {
 			t.Fatal(err)
 		}
 		time.AfterFunc(100*time.Millisecond, func() { l.Pause(time.Minute) })
 		var r *limit.Refused
-		waited, err := l.Take(t.Context(), "/")
+		turn, err := l.Take(t.Context(), limit.Request{Path: "/"})
+		waited := turn.Waited
 		if waited != plan.DefaultLimitWait || !errors.As(err, &r) || r.RetryAfter < 50*time.Second {
 			t.Errorf("waited %s, %v", waited, err)
 		}
@@ -293,15 +294,15 @@ func TestPauseLongerThanPatience(t *testing.T) {
 func TestNoLimits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := limit.New(nil, "production", plan.Limits{}, nil)
+		l := limit.New(limit.Config{Limits: catalog.Limits{List: nil}, Environment: "production", Plan: plan.Limits{}})
 		for range 1000 {
-			if waited, err := l.Take(t.Context(), "/"); waited != 0 || err != nil {
-				t.Fatal(waited, err)
+			if turn, err := l.Take(t.Context(), limit.Request{Path: "/"}); turn.Waited != 0 || err != nil {
+				t.Fatal(turn.Waited, err)
 			}
 		}
 		l.Pause(time.Second)
-		if waited, err := l.Take(t.Context(), "/"); waited != time.Second || err != nil {
-			t.Error(waited, err)
+		if turn, err := l.Take(t.Context(), limit.Request{Path: "/"}); turn.Waited != time.Second || err != nil {
+			t.Error(turn.Waited, err)
 		}
 	})
 }
@@ -310,13 +311,13 @@ func TestNoLimits(t *testing.T) {
 func TestLargeLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := limit.New([]catalog.Limit{{Name: "day", Limit: 200_001, Window: 86_400, Scope: "account"}}, "production", plan.Limits{Headroom: 100}, nil)
+		l := limit.New(limit.Config{Limits: catalog.Limits{List: []catalog.Limit{{Name: "day", Limit: 200_001, Window: 86_400, Scope: "account"}}}, Environment: "production", Plan: plan.Limits{Headroom: 100}})
 		n := 0
 		for ; ; n++ {
 			if n%1000 == 0 {
 				time.Sleep(time.Second)
 			}
-			if _, err := l.Take(t.Context(), "/"); err != nil {
+			if _, err := l.Take(t.Context(), limit.Request{Path: "/"}); err != nil {
 				break
 			}
 		}
@@ -326,7 +327,7 @@ func TestLargeLimit(t *testing.T) {
 		time.Sleep(24 * time.Hour)
 		again := 0
 		for ; again < 200_002; again++ {
-			if _, err := l.Take(t.Context(), "/"); err != nil {
+			if _, err := l.Take(t.Context(), limit.Request{Path: "/"}); err != nil {
 				break
 			}
 		}
@@ -357,10 +358,11 @@ func TestEnforced(t *testing.T) {
 		{with(func(l *catalog.Limit) { l.Environments = []string{"sandbox"} }), "production", false},
 		{with(func(l *catalog.Limit) { l.Environments = []string{"sandbox"} }), "development", true},
 		{with(func(l *catalog.Limit) { l.Optional = true }), "production", false},
-		{with(func(l *catalog.Limit) { l.Unit = "points" }), "production", false},
+		{with(func(l *catalog.Limit) { l.Unit = "points" }), "production", true},
+		{with(func(l *catalog.Limit) { l.Unit, l.Window = "concurrent", 0 }), "production", true},
 		{with(func(l *catalog.Limit) { l.Unit = "requests" }), "production", true},
-		{with(func(l *catalog.Limit) { l.Scope = "account+endpoint" }), "production", false},
-		{with(func(l *catalog.Limit) { l.Scope = "method+workspace+app" }), "production", false},
+		{with(func(l *catalog.Limit) { l.Scope = "account+endpoint" }), "production", true},
+		{with(func(l *catalog.Limit) { l.Scope = "account+object" }), "production", false},
 		{with(func(l *catalog.Limit) { l.Window = 0 }), "production", false},
 		{with(func(l *catalog.Limit) { l.Limit = -1 }), "production", false},
 	} {
@@ -372,10 +374,10 @@ func TestEnforced(t *testing.T) {
 }
 
 func ExampleLimiter_Take() {
-	l := limit.New([]catalog.Limit{{Name: "live", Limit: 100, Window: 1, Scope: "account"}}, "production", plan.Limits{Wait: plan.Duration(time.Millisecond)}, nil)
+	l := limit.New(limit.Config{Limits: catalog.Limits{List: []catalog.Limit{{Name: "live", Limit: 100, Window: 1, Scope: "account"}}}, Environment: "production", Plan: plan.Limits{Wait: plan.Duration(time.Millisecond)}})
 	let := 0
 	for range 100 {
-		if _, err := l.Take(context.Background(), "/v1/customers"); err == nil {
+		if _, err := l.Take(context.Background(), limit.Request{Path: "/v1/customers"}); err == nil {
 			let++
 		}
 	}
@@ -384,10 +386,10 @@ func ExampleLimiter_Take() {
 }
 
 func BenchmarkTake(b *testing.B) {
-	l := limit.New([]catalog.Limit{{Name: "live", Limit: 1 << 30, Window: 1, Scope: "account"}, {Name: "day", Limit: 1 << 30, Window: 86400, Scope: "account"}}, "production", plan.Limits{Headroom: 100}, nil)
+	l := limit.New(limit.Config{Limits: catalog.Limits{List: []catalog.Limit{{Name: "live", Limit: 1 << 30, Window: 1, Scope: "account"}, {Name: "day", Limit: 1 << 30, Window: 86400, Scope: "account"}}}, Environment: "production", Plan: plan.Limits{Headroom: 100}})
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := l.Take(context.Background(), "/v1/customers"); err != nil {
+		if _, err := l.Take(context.Background(), limit.Request{Path: "/v1/customers"}); err != nil {
 			b.Fatal(err)
 		}
 	}

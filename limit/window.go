@@ -1,81 +1,106 @@
 package limit
 
-import (
-	"slices"
-	"strings"
-	"time"
+import "time"
 
-	"github.com/sallyport/sallyport/catalog"
-)
+// resolution is into how many steps a window is divided at most. Turns within
+// one step share an entry that lasts as long as the latest of them, so memory is
+// bounded and the window is never exceeded; a two-thousandth is what that costs.
+const resolution = 2048
 
-// maxSlots bounds the memory of a window. Above it a slot stands for several
-// turns and is held until the last of them is old enough.
-const maxSlots = 1 << 16
+// one is the cost of one request. Costs are kept as whole thousandths, so that
+// sums stay exact.
+const one = 1000
 
-// window is one limit: the instants of the last turns, as many as are allowed,
-// in a ring. The oldest one's age says whether there is room.
+// entry is what was taken at an instant.
+type entry struct {
+	at    time.Duration
+	units int64
+}
+
+// window remembers what was taken in the last stretch of a length: a ring of
+// entries, the oldest first. In no stretch of that length, wherever it begins,
+// is more taken than allowed.
 type window struct {
-	name   string
-	paths  []string // prefixes; empty is every path
-	length time.Duration
-	slots  []time.Duration // grows up to size
-	size   int
-	oldest int // the slot that is used next
-	each   int // turns of a slot
-	used   int // turns in the newest slot; each when it is full
+	allowed int64
+	length  time.Duration
+	used    int64
+	opened  time.Duration // when the newest entry was begun
+	ring    []entry
+	first   int
+	n       int
+	// debt is what others took, by the provider's count, until an instant.
+	debt  int64
+	until time.Duration
 }
 
-// newWindow is percent of a limit. Less than one turn a window is one turn in
-// a window longer by as much.
-func newWindow(l catalog.Limit, percent int) *window {
-	w := &window{name: l.Name, paths: l.Paths, length: time.Duration(l.Window) * time.Second, each: 1, used: 1}
-	allowed := int(int64(l.Limit) * int64(percent) / 100)
-	if allowed < 1 {
-		allowed = 1
-		w.length = w.length * 100 / time.Duration(l.Limit*percent)
+// forget drops what is old enough.
+func (w *window) forget(now time.Duration) {
+	for w.n > 0 && w.ring[w.first].at+w.length <= now {
+		w.used -= w.ring[w.first].units
+		w.first++
+		if w.first == len(w.ring) {
+			w.first = 0
+		}
+		w.n--
 	}
-	if allowed > maxSlots {
-		w.each = (allowed + maxSlots - 1) / maxSlots
-		w.used = w.each
+	if w.debt > 0 && w.until <= now {
+		w.debt = 0
 	}
-	w.size = allowed / w.each
-	return w
 }
 
-func (w *window) about(path string) bool {
-	return len(w.paths) == 0 || slices.ContainsFunc(w.paths, func(prefix string) bool { return strings.HasPrefix(path, prefix) })
+// room is how much may be taken at once. It is negative when too much was.
+func (w *window) room(now time.Duration) int64 {
+	w.forget(now)
+	return w.allowed - w.used - w.debt
 }
 
-// free is the instant, from or later, at which there is room for one turn after
-// as many others. It is exact as long as the others take theirs as soon as they
-// can.
-func (w *window) free(from time.Duration, others int) time.Duration {
-	others -= w.each - w.used // room in the newest slot
-	if others < 0 {
-		return from
+// book takes units.
+func (w *window) book(now time.Duration, units int64) {
+	w.used += units
+	if w.n > 0 && now-w.opened < w.length/resolution {
+		newest := &w.ring[(w.first+w.n-1)%len(w.ring)]
+		newest.at, newest.units = now, newest.units+units
+		return
 	}
-	others /= w.each
-	rounds := time.Duration(others / w.size)
-	at := from + rounds*w.length
-	slot := others%w.size - (w.size - len(w.slots)) // behind those never used
-	if slot >= 0 {
-		at = max(at, w.slots[(w.oldest+slot)%w.size]+(rounds+1)*w.length)
+	w.opened = now
+	if w.n == len(w.ring) {
+		grown := make([]entry, max(4, 2*len(w.ring)))
+		for i := range w.n {
+			grown[i] = w.ring[(w.first+i)%len(w.ring)]
+		}
+		w.ring, w.first = grown, 0
+	}
+	i := w.first + w.n
+	if i >= len(w.ring) {
+		i -= len(w.ring)
+	}
+	w.ring[i] = entry{at: now, units: units}
+	w.n++
+}
+
+// free is the instant, from or later, at which there is room for units when
+// ahead is taken before as soon as it can be.
+func (w *window) free(from time.Duration, ahead, units int64) time.Duration {
+	w.forget(from)
+	needed := ahead + units
+	rounds := (needed - 1) / w.allowed
+	needed -= rounds * w.allowed
+	at := from + time.Duration(rounds)*w.length
+	missing := needed - (w.allowed - w.used - w.debt)
+	owed := w.debt
+	for i := 0; missing > 0 && i < w.n; i++ {
+		e := w.ring[(w.first+i)%len(w.ring)]
+		if owed > 0 && w.until <= e.at+w.length {
+			missing, at, owed = missing-owed, max(at, w.until+time.Duration(rounds)*w.length), 0
+			if missing <= 0 {
+				break
+			}
+		}
+		missing -= e.units
+		at = max(at, e.at+time.Duration(rounds+1)*w.length)
+	}
+	if missing > 0 && owed > 0 {
+		at = max(at, w.until+time.Duration(rounds)*w.length)
 	}
 	return at
-}
-
-// book takes a turn.
-func (w *window) book(now time.Duration) {
-	if w.used < w.each {
-		w.used++
-		w.slots[(w.oldest+len(w.slots)-1)%len(w.slots)] = now // held until the last is old enough
-		return
-	}
-	w.used = 1
-	if len(w.slots) < w.size {
-		w.slots = append(w.slots, now)
-		return
-	}
-	w.slots[w.oldest] = now
-	w.oldest = (w.oldest + 1) % w.size
 }

@@ -66,7 +66,7 @@ type Options struct {
 	// Good reports whether an answer that may be kept is worth it; nil takes all.
 	// Providers that put errors into answers 200 need it. It must not change what
 	// it is given.
-	Good func(resp *http.Response, body []byte) bool
+	Good func(status int, header http.Header, body []byte) bool
 }
 
 // Cache keeps the answers of one service. It may be used by many goroutines at

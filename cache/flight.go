@@ -27,7 +27,7 @@ type flight struct {
 	key    key
 	place  place
 	asked  *http.Request // the first caller's, copied: it may have gone
-	good   func(*http.Response, []byte) bool
+	good   func(int, http.Header, []byte) bool
 	had    *entry // what was kept when it started; nil for nothing
 	cancel context.CancelFunc
 
@@ -146,7 +146,7 @@ func (c *Cache) run(ctx context.Context, f *flight, fetch Fetch) {
 			c.finish(f, result{shared: e, how: Revalidated}, !e.control.noStore)
 			return
 		}
-		resp, err = guarded(ctx, fetch, nil)
+		resp, err = guarded(ctx, fetch, nil) //nolint:bodyclose // read closes it, or who streams it
 	}
 	if err != nil {
 		c.finish(f, result{err: err}, false)
@@ -208,7 +208,7 @@ func endless(contentType string) bool {
 // finish keeps the answer where keep allows it and gives each caller its result.
 func (c *Cache) finish(f *flight, res result, keep bool) {
 	e := res.shared
-	if keep && e != nil && res.how == Miss && f.good != nil && !f.good(e.response(f.asked, Miss, e.received), e.body) {
+	if keep && e != nil && res.how == Miss && f.good != nil && !f.good(e.status, e.header, e.body) {
 		keep = false
 	}
 	c.mu.Lock()

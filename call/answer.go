@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sallyport/sallyport/limit"
 	"github.com/sallyport/sallyport/mapping"
 )
 
@@ -25,7 +26,8 @@ type answerBody struct {
 	io.Reader
 	closer io.Closer
 	clock  clock
-	whole  bool // everything was read: start is all of it
+	slot   limit.Turn // the request's place among those in flight
+	whole  bool       // everything was read: start is all of it
 	start  []byte
 }
 
@@ -43,8 +45,14 @@ func (b *answerBody) Read(p []byte) (int, error) {
 // Close closes the body and stops the clock.
 func (b *answerBody) Close() error {
 	err := b.closer.Close()
-	b.clock.stop()
+	b.end()
 	return err
+}
+
+// end stops the clock and makes room for another request.
+func (b *answerBody) end() {
+	b.clock.stop()
+	b.slot.Done()
 }
 
 // peek reads up to n bytes, which stay in the body as well.

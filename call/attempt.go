@@ -45,6 +45,7 @@ func (s *Service) attempt(ctx context.Context, j *journey) (resp *http.Response,
 	}
 	within := &body.clock
 	within.start(ctx, j.op)
+	body.slot = j.slot
 	out := j.request.WithContext(within.Context)
 	out.Method, out.URL, out.Header, out.Host, out.RequestURI, out.Response = j.call.Method, j.url, j.header, "", "", nil
 	out.ContentLength, out.GetBody, out.TransferEncoding, out.Trailer, out.Close = j.body.length, nil, nil, nil, false
@@ -73,7 +74,7 @@ func (s *Service) attempt(ctx context.Context, j *journey) (resp *http.Response,
 			_ = body.Close() // it broke off already
 			resp = nil
 		}
-		within.stop()
+		body.end()
 	}
 	if failure != nil {
 		a.RetryAfter = failure.RetryAfter

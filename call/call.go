@@ -31,6 +31,7 @@
 package call
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,6 +41,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/sallyport/sallyport/breaker"
 	"github.com/sallyport/sallyport/catalog"
 	"github.com/sallyport/sallyport/classify"
 	"github.com/sallyport/sallyport/credential"
@@ -53,7 +55,7 @@ import (
 const (
 	HeaderCall     = "Sallyport-Call"     // the call's id
 	HeaderAttempts = "Sallyport-Attempts" // how often it was tried
-	HeaderReason   = "Sallyport-Reason"   // why we ended it ourselves: limit, timeout, network, canceled, credential, egress, request; or not_kept
+	HeaderReason   = "Sallyport-Reason"   // why we ended it ourselves: limit, breaker, queued, timeout, network, canceled, credential, egress, request; or not_kept
 )
 
 // ReasonNotKept says that a call which failed for a passing reason, or may have
@@ -71,6 +73,7 @@ const (
 	CodePath            = "invalid_path"        // the path has dot segments
 	CodeRequestBody     = "request_body"        // the caller's body could not be read
 	CodeAnswer          = "answer_not_mapped"   // the provider's answer does not fit the plan's mapping
+	CodeBreaker         = "breaker_open"        // the provider failed or was slow too often: nothing is sent for a while (R4.10)
 	CodeLimit           = "limit"               // our own limit: no turn in time
 	CodeCredential      = "credential"          // there is no usable credential
 	CodeRedirect        = "redirect_refused"    // a redirect led away from the provider
@@ -100,8 +103,11 @@ type Config struct {
 	Log       *slog.Logger     // nil: discarded
 	Now       func() time.Time // nil: time.Now
 	Dice      func() float64   // in [0,1), for jitter; nil: math/rand
-	// Deadline is how long one call may go on in total; zero is 2m.
+	// Deadline is how long one call may go on in total; zero is the plan's.
 	Deadline time.Duration
+	// Breakers tells other instances of what the breakers here do; nil: each for
+	// itself.
+	Breakers breaker.Shared
 }
 
 // Service makes the calls of one plan in one environment. It may be used by
@@ -120,6 +126,8 @@ type Service struct {
 	profile    *catalog.Profile
 	credential *credential.Applier
 	limiter    *limit.Limiter
+	breakers   *breaker.Set
+	budget     *retry.Budget
 	dialect    *classify.Dialect
 	policy     *retry.Policy
 	routes     *plan.Routes
@@ -157,8 +165,10 @@ func New(c Config) (*Service, error) {
 	profile := c.Plan.Provider
 	s := &Service{
 		plan: c.Plan, secret: c.Secret, refusal: c.Refused, transport: c.Transport, journal: c.Journal, log: c.Log.With("service", c.Plan.Service), now: c.Now, dice: c.Dice,
-		profile: profile, policy: retry.New(c.Plan, c.Deadline), routes: c.Plan.Routes(),
+		profile: profile, routes: c.Plan.Routes(),
+		budget: retry.NewBudget(retry.BudgetConfig{Share: float64(c.Plan.Calls.RetryBudget.Or(plan.DefaultRetryBudget)) / 100}),
 	}
+	s.policy = retry.New(c.Plan, cmp.Or(c.Deadline, c.Plan.Calls.Deadline.Or(plan.DefaultDeadline))).Within(s.budget)
 	var err error
 	if s.base, s.homes, err = homesOf(c.Plan, c.Environment); err != nil {
 		return nil, err
@@ -172,7 +182,8 @@ func New(c Config) (*Service, error) {
 	if err := s.compile(); err != nil {
 		return nil, err
 	}
-	s.limiter = limit.New(profile.Limits.List, c.Environment, c.Plan.Limits, c.Now)
+	s.breakers = breaker.New(s.breaking(c))
+	s.limiter = limit.New(limit.Config{Limits: profile.Limits, Environment: c.Environment, Plan: c.Plan.Limits, Now: c.Now})
 	return s, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/sallyport/sallyport/breaker"
 	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/limit"
 	"github.com/sallyport/sallyport/retry"
@@ -36,6 +37,7 @@ type journey struct {
 	fingerprint string
 	waited      time.Duration // since the last attempt
 	doubtful    bool          // an attempt so far may have had its effect
+	slot        limit.Turn    // the attempt's among the limits
 	turn        *turn         // of a call that runs from the queue; nil: its caller waits
 }
 
@@ -43,20 +45,14 @@ type journey struct {
 func (s *Service) run(ctx context.Context, j *journey) (*http.Response, error) {
 	defer j.body.close()
 	var last *http.Response
+	s.budget.Call(s.now())
 	for {
-		secret := s.secret()
-		if err := s.authorize(j, secret); err != nil { // R2.1
-			return s.refused(ctx, j, last, err)
-		}
-		waited, err := s.limiter.Take(ctx, j.path) // R4.13
-		j.waited += waited
-		if err != nil {
-			return s.refused(ctx, j, last, turnless(ctx, err))
-		}
-		if err := j.turn.begin(ctx); err != nil {
-			return s.refused(ctx, j, last, err)
+		secret, pass, refusal := s.admit(ctx, j) // R2.1, R4.10, R4.13
+		if refusal != nil {
+			return s.refused(ctx, j, last, refusal)
 		}
 		resp, attempt, failure := s.attempt(ctx, j) // R4.8, R4.9
+		pass.Done(breaker.OutcomeOf(failure), attempt.Took)
 		if failure == nil {
 			s.report(ctx, j, attempt, nil, retry.Decision{})
 			return s.settle(ctx, j, resp, nil, integration.CallSucceeded)
@@ -75,6 +71,29 @@ func (s *Service) run(ctx context.Context, j *journey) (*http.Response, error) {
 		}
 		j.waited = decision.After
 	}
+}
+
+// admit takes what a request needs before it may be sent: a host that is not
+// held back, the credential, a turn.
+func (s *Service) admit(ctx context.Context, j *journey) (secret integration.Secret, pass breaker.Pass, refusal *integration.Failure) {
+	pass, err := s.breakers.Allow(j.url.Host)
+	if err != nil {
+		return secret, pass, held(err)
+	}
+	secret = s.secret()
+	if refusal = s.authorize(j, secret); refusal == nil {
+		turn, err := s.limiter.Take(ctx, limit.Request{Path: j.path, Method: j.call.Method, Endpoint: j.op.name})
+		j.waited += turn.Waited
+		if err != nil {
+			refusal = turnless(ctx, err)
+		} else {
+			refusal = j.turn.begin(ctx)
+		}
+	}
+	if refusal != nil {
+		pass.Done(breaker.Ignored, 0)
+	}
+	return secret, pass, refusal
 }
 
 // decide asks the policy what follows a failed attempt.
@@ -181,6 +200,20 @@ func turnless(ctx context.Context, err error) *integration.Failure {
 		Message: "There are too many requests at the moment.",
 		Hint:    "This is our own limit, below the provider's. Come again after the time in Retry-After, raise limits.wait, or give the caller a longer deadline.",
 	}
+}
+
+// held is the failure of a call whose host is left in peace.
+func held(err error) *integration.Failure {
+	f := &integration.Failure{
+		Class: integration.ClassUnavailable, Code: CodeBreaker, Reason: "breaker", Err: err,
+		Message: "The provider is not available at the moment.",
+		Hint:    "Too many calls failed or were slow, so none is made for a while. Come again after the time in Retry-After.",
+	}
+	var open *breaker.Open
+	if errors.As(err, &open) {
+		f.RetryAfter = open.RetryAfter
+	}
+	return f
 }
 
 // sleep waits, unless the caller goes away.

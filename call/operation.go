@@ -21,8 +21,9 @@ type operation struct {
 	effect    plan.Effect
 	timeout   time.Duration
 	timedOut  *classify.Timeout
-	keyHeader string // header of the idempotency key; empty when there is none
-	makesKey  bool   // a key is made where the caller brings none
+	keyHeader string  // header of the idempotency key; empty when there is none
+	makesKey  bool    // a key is made where the caller brings none
+	cost      float64 // in limits that do not count requests; 0 leaves it to the profile
 	encoding  catalog.Encoding
 	send      *mapping.Mapping // nil: as it is
 	receive   *mapping.Mapping // nil: as it is
@@ -36,7 +37,7 @@ func (s *Service) compile() error {
 			continue
 		}
 		op := s.operation(name, e.Effect, e.Timeout.Or(plan.DefaultTimeout))
-		op.endpoint = e
+		op.endpoint, op.cost = e, float64(e.Cost)
 		if e.Idempotency != nil && e.Idempotency.Header != "" {
 			op.keyHeader, op.makesKey = http.CanonicalHeaderKey(e.Idempotency.Header), true
 		}

@@ -16,11 +16,7 @@ import (
 // the same before it writes the first byte.
 func unwritten(r *http.Request, err error) error {
 	if why := malformed(r); why != nil {
-		return &integration.Failure{
-			Class: integration.ClassInvalid, Code: "egress_malformed", Reason: "request", Err: why,
-			Message: "The request was not sent: it can't be written as HTTP.",
-			Hint:    "Leave line breaks and other control characters out of headers, method and URL.",
-		}
+		return refuseMalformed(why)
 	}
 	if strings.Contains(err.Error(), "request header list larger than peer's advertised limit") { // net/http has no value for it
 		return &Error{Step: "request header", Err: err}
@@ -43,16 +39,21 @@ func malformed(r *http.Request) error {
 			}
 		}
 	}
-	switch {
-	case r.Method != "" && !httpguts.ValidHeaderFieldName(r.Method): // both are a token (RFC 9110, section 5.6.2)
+	if r.Method != "" && !httpguts.ValidHeaderFieldName(r.Method) { // both are a token (RFC 9110, section 5.6.2)
 		return fmt.Errorf("%q is no method", r.Method)
-	case strings.ContainsFunc(r.URL.RequestURI(), control):
-		return errors.New("the URL has control characters")
 	}
 	return nil
 }
 
-func control(c rune) bool { return c < ' ' || c == 0x7f }
+func unprintable(c rune) bool { return c <= ' ' || c == 0x7f }
+
+func refuseMalformed(why error) error {
+	return &integration.Failure{
+		Class: integration.ClassInvalid, Code: "egress_malformed", Reason: "request", Err: why,
+		Message: "The request was not sent: it can't be written as HTTP.",
+		Hint:    "Leave line breaks and other control characters out of headers, method and URL.",
+	}
+}
 
 func refuseUpgrade() error {
 	return &integration.Failure{

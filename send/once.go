@@ -1,8 +1,11 @@
 package send
 
 import (
+	"context"
+	"fmt"
 	"maps"
 	"net/http"
+	"sync/atomic"
 )
 
 // replayKeys are headers by which net/http takes any request for one that it
@@ -37,4 +40,36 @@ func once(r *http.Request) *http.Request {
 		return r
 	}
 	return out
+}
+
+// maxDials is how many connections one request may open. It needs a second one
+// where a server closed the first just then, hardly ever more.
+const maxDials = 4
+
+// dialling counts the connections opened for one request. Over HTTP/2 net/http
+// takes a stream that was refused with PROTOCOL_ERROR for one to repeat on a new
+// connection, without end: a provider that answers every request so would be
+// asked thousands of times a second.
+type dialling struct {
+	context.Context
+	n atomic.Int32
+}
+
+type diallingKey struct{}
+
+// Value finds the count itself, in contexts made from it.
+func (d *dialling) Value(key any) any {
+	if key == (diallingKey{}) {
+		return d
+	}
+	return d.Context.Value(key)
+}
+
+// again counts a connection; the error is for one too many. The request has
+// left by then.
+func again(ctx context.Context) error {
+	if d, ok := ctx.Value(diallingKey{}).(*dialling); ok && d.n.Add(1) > maxDials {
+		return fmt.Errorf("the provider broke off %d connections, one after the other", maxDials)
+	}
+	return nil
 }

@@ -1,13 +1,19 @@
 package send_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+
+	"golang.org/x/net/http2"
 
 	"github.com/sallyport/sallyport/send"
 )
@@ -71,4 +77,63 @@ func TestSentOnce(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A provider that refuses each stream over HTTP/2 the hard way is not asked
+// without end.
+func TestRefusedStreams(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	server := h2(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "never") }))
+	raw := rawHTTP2(t, server, func(framer *http2.Framer, stream uint32) error {
+		asked.Add(1)
+		return framer.WriteRSTStream(stream, http2.ErrCodeProtocol)
+	})
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	_, err := get(t, transport(t, send.Config{Hosts: []string{raw}, AllowPrivate: true, RootCAs: roots}), "https://"+raw)
+	var told *send.Error
+	if err == nil || errors.As(err, &told) {
+		t.Errorf("%v: it did leave", err)
+	}
+	if n := asked.Load(); n < 1 || n > 4 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
+// rawHTTP2 is a server with another one's certificate that answers the header of
+// each request with what each writes.
+func rawHTTP2(t *testing.T, like *httptest.Server, each func(framer *http2.Framer, stream uint32) error) string {
+	t.Helper()
+	l := tls.NewListener(listen(t), &tls.Config{Certificates: like.TLS.Certificates, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS12})
+	var handlers sync.WaitGroup
+	handlers.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			handlers.Go(func() {
+				defer conn.Close()
+				if _, err := io.ReadFull(conn, make([]byte, len(http2.ClientPreface))); err != nil {
+					return
+				}
+				framer := http2.NewFramer(conn, conn)
+				if framer.WriteSettings() != nil {
+					return
+				}
+				for {
+					frame, err := framer.ReadFrame()
+					if err != nil {
+						return
+					}
+					if _, ok := frame.(*http2.HeadersFrame); ok && each(framer, frame.Header().StreamID) != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); handlers.Wait() })
+	return l.Addr().String()
 }

@@ -30,7 +30,7 @@ var (
 	limitUnits   = []string{"", "concurrent", "points", "requests"}
 	retryAfters  = []string{"", "absent", "http_date", "seconds"}
 	resetFormats = []string{"", "epoch_milliseconds", "epoch_seconds", "http_date", "iso8601", "seconds"}
-	pageStyles   = []string{"", "cursor", "cursor_by_id", "link_header", "offset", "page"}
+	pageStyles   = []string{"", "cursor", "cursor_by_id", "link_header", "next_url", "offset", "page"}
 	sandboxKinds = []string{"host", "key_prefix", "none", "workspace"}
 	timeFormats  = []string{"", "rfc3339", "unix_ms", "unix_s"}
 	environments = []string{"production", "sandbox"}

@@ -265,14 +265,31 @@ type Idempotency struct {
 	MaxLength int      `yaml:"max_length,omitempty" json:"max_length,omitempty"`
 }
 
-// Pagination is how lists continue.
+// Pagination is how lists continue. Style, Params, Next and MaxPage tell people;
+// the fields after them let package paginate go through a list. Body paths are
+// as in Errors.
 type Pagination struct {
-	Provenance  `yaml:",inline"`
-	Style       string   `yaml:"style,omitempty" json:"style,omitempty"` // cursor_by_id, cursor, link_header, page, offset
-	Params      []string `yaml:"params,omitempty" json:"params,omitempty"`
-	Next        string   `yaml:"next,omitempty" json:"next,omitempty"` // where the next page is told, in words
-	DefaultPage int      `yaml:"default_page,omitempty" json:"default_page,omitempty"`
-	MaxPage     int      `yaml:"max_page,omitempty" json:"max_page,omitempty"`
+	Provenance `yaml:",inline"`
+	Style      string   `yaml:"style,omitempty" json:"style,omitempty"` // cursor_by_id, cursor, link_header, next_url, page, offset
+	Params     []string `yaml:"params,omitempty" json:"params,omitempty"`
+	Next       string   `yaml:"next,omitempty" json:"next,omitempty"` // where the next page is told, in words
+	// DefaultPage is how many items a page has when nobody says.
+	DefaultPage int `yaml:"default_page,omitempty" json:"default_page,omitempty"`
+	MaxPage     int `yaml:"max_page,omitempty" json:"max_page,omitempty"`
+	// Param is the request parameter that asks for a page: starting_after, cursor,
+	// page, offset. Not used by link_header and next_url.
+	Param string `yaml:"param,omitempty" json:"param,omitempty"`
+	// Items is the body path of the list; empty: the answer is the list, or the
+	// only list among its members.
+	Items string `yaml:"items,omitempty" json:"items,omitempty"`
+	// Cursor is the body path of the next cursor (cursor) or URL (next_url).
+	Cursor string `yaml:"cursor,omitempty" json:"cursor,omitempty"`
+	// More is the body path of a boolean that is false on the last page.
+	More string `yaml:"more,omitempty" json:"more,omitempty"`
+	// Total is the body path of how many items (offset) or pages (page) there are.
+	Total string `yaml:"total,omitempty" json:"total,omitempty"`
+	// First is the number of the first page (page): 1 when not set, 0 at some.
+	First *int `yaml:"first,omitempty" json:"first,omitempty"`
 }
 
 // Sandbox is the provider's own test environment.

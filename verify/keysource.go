@@ -169,7 +169,7 @@ func CheckAddress(text string, hosts []string) (*url.URL, error) {
 		return nil, fmt.Errorf("%.80q is no plain https address", text)
 	case !hostAllowed(u.Hostname(), hosts):
 		return nil, fmt.Errorf("host %.80q is not one of %s", u.Hostname(), strings.Join(hosts, ", "))
-	case strings.Contains(u.EscapedPath(), "..") || strings.ContainsAny(u.Path, "\\%"):
+	case strings.Contains(u.Path, "..") || strings.ContainsAny(u.Path, "\\%"):
 		return nil, fmt.Errorf("path %.80q goes astray", u.Path)
 	}
 	return u, nil

@@ -52,6 +52,7 @@ type prover interface {
 // remembers what it made of the secrets it has seen, so keep one for as long as
 // its profile lives.
 type Scheme struct {
+	spec      catalog.Verification // as compiled, for Explain
 	family    string
 	prover    prover        // nil: a signature over signed_content
 	public    *public       // nil: a digest with a shared secret
@@ -93,7 +94,7 @@ func Compile(v catalog.Verification) (*Scheme, error) {
 		return nil, fmt.Errorf("tolerance_s: %d is less than nothing", v.ToleranceS)
 	}
 	s := &Scheme{
-		family: v.Scheme, where: strings.Join(v.Header, " or "), form: v.Format, encoding: v.Encoding, tolerance: v.Tolerance(),
+		spec: v, family: v.Scheme, where: strings.Join(v.Header, " or "), form: v.Format, encoding: v.Encoding, tolerance: v.Tolerance(),
 	}
 	s.pool.New = func() any { return &work{} }
 	var err error

@@ -29,7 +29,7 @@ var (
 	authKinds    = []string{"api_key", "basic", "client_credentials", "jwt", "oauth2"}
 	limitUnits   = []string{"", "concurrent", "points", "requests"}
 	retryAfters  = []string{"", "absent", "http_date", "seconds"}
-	resetFormats = []string{"", "epoch_milliseconds", "epoch_seconds", "http_date", "iso8601", "seconds"}
+	resetFormats = []string{"", "duration", "epoch_milliseconds", "epoch_seconds", "http_date", "iso8601", "milliseconds", "minutes", "seconds"}
 	pageStyles   = []string{"", "cursor", "cursor_by_id", "link_header", "next_url", "offset", "page"}
 	sandboxKinds = []string{"host", "key_prefix", "none", "workspace"}
 	timeFormats  = []string{"", "rfc3339", "unix_ms", "unix_s"}
@@ -228,68 +228,6 @@ func (l *linter) prefixes(path string, a *Auth) {
 			}
 		}
 	}
-}
-
-func (l *linter) limits(limits *Limits) {
-	seen := map[string]bool{}
-	for i, limit := range limits.List {
-		path := fmt.Sprintf("limits.list[%d]", i)
-		if !slug.MatchString(limit.Name) {
-			l.add(path+".name", "slug", "%q is no slug", limit.Name)
-		}
-		if seen[limit.Name] {
-			l.add(path+".name", "unique", "a second limit called %q", limit.Name)
-		}
-		seen[limit.Name] = true
-		if limit.Limit <= 0 {
-			l.add(path+".limit", "limit", "%d is no limit: write a whole number above 0", limit.Limit)
-		}
-		if limit.Unit == "concurrent" && limit.Window != 0 {
-			l.add(path+".window_s", "limit", "requests in flight have no window: leave it out")
-		}
-		if limit.Unit != "concurrent" && limit.Window <= 0 {
-			l.add(path+".window_s", "limit", "%d is no window: write seconds above 0", limit.Window)
-		}
-		if limit.Burst < 0 || limit.Burst > limit.Limit {
-			l.add(path+".burst", "limit", "%d is no burst: write a number up to the limit, or leave it out for the whole limit at once", limit.Burst)
-		}
-		for j, c := range limit.Costs {
-			if c.Cost < 0 {
-				l.add(fmt.Sprintf("%s.costs[%d].cost", path, j), "limit", "%g is no cost: write 0 or more", c.Cost)
-			}
-			if limit.Unit == "" || limit.Unit == "requests" || limit.Unit == "concurrent" {
-				l.add(fmt.Sprintf("%s.costs[%d]", path, j), "limit", "a request is one request: costs need a unit such as points")
-			}
-		}
-		for _, scope := range strings.Split(limit.Scope, "+") {
-			if !slug.MatchString(scope) {
-				l.add(path+".scope", "slug", "%q is no scope: words such as account or user, joined by +", limit.Scope)
-			}
-		}
-		l.oneOf(path+".unit", limit.Unit, limitUnits)
-		for _, e := range limit.Environments {
-			l.oneOf(path+".environments", e, environments)
-		}
-		for _, prefix := range limit.Paths {
-			if !strings.HasPrefix(prefix, "/") {
-				l.add(path+".paths", "path", "%q must begin with /", prefix)
-			}
-		}
-	}
-	for _, status := range limits.Status {
-		l.status("limits.status", status)
-	}
-	l.oneOf("limits.retry_after", limits.RetryAfter, retryAfters)
-	if h := limits.Headers; h != nil {
-		l.header("limits.headers.limit", h.Limit, true)
-		l.header("limits.headers.remaining", h.Remaining, true)
-		l.header("limits.headers.reset", h.Reset, true)
-		l.oneOf("limits.headers.reset_format", h.ResetFormat, resetFormats)
-		if (h.Reset == "") != (h.ResetFormat == "") {
-			l.add("limits.headers.reset_format", "required", "reset and reset_format belong together")
-		}
-	}
-	l.signal("limits.signal", limits.Signal)
 }
 
 func (l *linter) webhooks(w *Webhooks) {

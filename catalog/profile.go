@@ -119,6 +119,9 @@ type Limits struct {
 	Status     []int         `yaml:"status" json:"status"`                               // statuses that may mean "too many": 429, at GitHub also 403
 	RetryAfter string        `yaml:"retry_after,omitempty" json:"retry_after,omitempty"` // seconds | http_date | absent; empty is unknown
 	Headers    *LimitHeaders `yaml:"headers,omitempty" json:"headers,omitempty"`
+	// Signals tell what is left where Headers can't: several windows or
+	// dimensions, pairs and lists in one value, JSON, bodies.
+	Signals []LimitSignal `yaml:"signals,omitempty" json:"signals,omitempty"`
 	// Unpublished are limits that exist and whose number is not known, in words.
 	Unpublished []string `yaml:"unpublished,omitempty" json:"unpublished,omitempty"`
 	// Cost says how calls are weighed where one call is not one unit, in words.
@@ -172,6 +175,35 @@ type LimitHeaders struct {
 	Reset     string `yaml:"reset,omitempty" json:"reset,omitempty"`
 	// ResetFormat: epoch_seconds, seconds, http_date, iso8601, epoch_milliseconds.
 	ResetFormat string `yaml:"reset_format,omitempty" json:"reset_format,omitempty"`
+}
+
+// LimitSignal is one set of places that tell what is left of a limit.
+//
+// A place is a header's name, or with Body a body path (see Errors). After a
+// header's name, words lead into its value: the key of "limit=100, reset=4", the
+// number, from 1, of a part of "18/5000" or "200,2000", and a body path where the
+// value is JSON. So "Sforce-Limit-Info api-usage 2" is 5000 in
+// "api-usage=18/5000; per-app-api-usage=17/250".
+type LimitSignal struct {
+	// For names a limit of List. Empty: the one whose number is told.
+	For       string `yaml:"for,omitempty" json:"for,omitempty"`
+	Limit     string `yaml:"limit,omitempty" json:"limit,omitempty"`
+	Used      string `yaml:"used,omitempty" json:"used,omitempty"`
+	Remaining string `yaml:"remaining,omitempty" json:"remaining,omitempty"`
+	// Percent says that Used is in percent of the limit: Meta's X-App-Usage.
+	Percent bool `yaml:"percent,omitempty" json:"percent,omitempty"`
+	// Near is a place that says "true" when less than a fifth is left.
+	Near  string `yaml:"near,omitempty" json:"near,omitempty"`
+	Reset string `yaml:"reset,omitempty" json:"reset,omitempty"`
+	// ResetFormat: seconds, minutes, milliseconds, duration (6m0s), epoch_seconds,
+	// epoch_milliseconds, http_date, iso8601. Empty: told by its looks.
+	ResetFormat string `yaml:"reset_format,omitempty" json:"reset_format,omitempty"`
+	// Window is the length of the window, in seconds or, with
+	// WindowFormat milliseconds, in these.
+	Window       string `yaml:"window,omitempty" json:"window,omitempty"`
+	WindowFormat string `yaml:"window_format,omitempty" json:"window_format,omitempty"`
+	// Body says that the places are in the answer's body.
+	Body bool `yaml:"body,omitempty" json:"body,omitempty"`
 }
 
 // BodySignal recognises an answer by a value in its body. Exactly one of

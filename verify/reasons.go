@@ -99,32 +99,41 @@ func (s *Scheme) bodyTrials(r *Request) []trial {
 		return list
 	}
 	const reserialised = "The body was parsed and written anew (%s); hand over the raw bytes, before any JSON middleware."
-	for name, body := range serialisations(trimmed) {
-		add(body, fmt.Sprintf(reserialised, name))
+	for _, s := range serialisations(trimmed) {
+		add(s.body, fmt.Sprintf(reserialised, s.lost))
 	}
 	return list
 }
 
-// serialisations are the usual ways to write the same JSON.
-func serialisations(body []byte) map[string][]byte {
-	all := map[string][]byte{}
+// serialisation is another way to write the same JSON, and what would have been
+// lost by writing it as it came to us.
+type serialisation struct {
+	lost string
+	body []byte
+}
+
+func serialisations(body []byte) []serialisation {
 	var compact bytes.Buffer
-	if json.Compact(&compact, body) == nil {
-		all["it was indented, the provider sends it compact"] = compact.Bytes()
-		all["slashes were unescaped"] = bytes.ReplaceAll(compact.Bytes(), []byte("/"), []byte(`\/`))
-		all["slashes were escaped"] = bytes.ReplaceAll(compact.Bytes(), []byte(`\/`), []byte("/"))
-		if escaped, err := appendEscapedBody(nil, &Request{Body: compact.Bytes()}, nil, nil); err == nil {
-			all[`\u escapes were resolved`] = escaped
-		}
-		all["spaces after separators are missing"] = spaced(compact.Bytes())
+	if json.Compact(&compact, body) != nil {
+		return nil
 	}
-	for name, indent := range map[string]string{"two spaces": "  ", "four spaces": "    ", "a tab": "\t"} {
+	flat := compact.Bytes()
+	list := []serialisation{
+		{"it was indented, and the provider sends it compact", flat},
+		{"spaces after separators are missing", spaced(flat)},
+		{"the escapes of slashes are missing", bytes.ReplaceAll(flat, []byte("/"), []byte(`\/`))},
+		{"slashes were escaped", bytes.ReplaceAll(flat, []byte(`\/`), []byte("/"))},
+	}
+	if escaped, err := appendEscapedBody(nil, &Request{Body: flat}, nil, nil); err == nil {
+		list = append(list, serialisation{`\u escapes were resolved`, escaped})
+	}
+	for _, indent := range []struct{ name, text string }{{"two spaces", "  "}, {"four spaces", "    "}, {"a tab", "\t"}} {
 		var b bytes.Buffer
-		if json.Indent(&b, body, "", indent) == nil {
-			all["the provider indents it by "+name] = b.Bytes()
+		if json.Indent(&b, body, "", indent.text) == nil {
+			list = append(list, serialisation{"the provider indents it by " + indent.name, b.Bytes()})
 		}
 	}
-	return all
+	return list
 }
 
 // spaced is compact JSON as Python's json.dumps writes it.

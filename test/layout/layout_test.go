@@ -33,6 +33,7 @@ var rules = []struct {
 	{"classify", []string{module + "/store/...", module + "/send", module + "/call"}, "deciders are pure"},
 	{"retry", []string{module + "/store/...", module + "/send", module + "/call"}, "deciders are pure"},
 	{"conflict", []string{module + "/store/...", module + "/send", module + "/call"}, "deciders are pure"},
+	{"drift", []string{"database/sql", module + "/store/...", module + "/send", module + "/call"}, "noticing opens nothing; a recorder is an interface"},
 	{"mapping", []string{"net/http", "database/sql"}, "mapping is pure"},
 	{"receive", []string{"database/sql", module + "/store/...", module + "/deliver", module + "/call"}, "neighbours do not know each other; the root wires them"},
 	{"deliver", []string{"database/sql", module + "/store/...", module + "/receive", module + "/call"}, "neighbours do not know each other; the root wires them"},

@@ -30,6 +30,8 @@ type Store interface {
 	RevokeKey(ctx context.Context, id string, now time.Time, audit integration.AuditEntry) error
 	Audit(ctx context.Context, entry integration.AuditEntry) error
 	AuditLog(ctx context.Context, f integration.Filter) (entries []integration.AuditEntry, next string, err error)
+	RecordDrift(ctx context.Context, list []integration.Drift) error
+	Drift(ctx context.Context, f integration.Filter) (found []integration.Drift, next string, err error)
 	Ping(ctx context.Context) error
 	Close() error
 }
@@ -74,6 +76,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"SettleCall", testSettleCall},
 		{"Keys", testKeys},
 		{"AuditLog", testAuditLog},
+		{"Drift", testDrift},
 		{"CloseKeepsWhatWasAcknowledged", testClose},
 	} {
 		t.Run(c.name, func(t *testing.T) {

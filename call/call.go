@@ -42,6 +42,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/breaker"
+	"github.com/sallyport/sallyport/cache"
 	"github.com/sallyport/sallyport/catalog"
 	"github.com/sallyport/sallyport/classify"
 	"github.com/sallyport/sallyport/credential"
@@ -128,6 +129,7 @@ type Service struct {
 	limiter    *limit.Limiter
 	breakers   *breaker.Set
 	budget     *retry.Budget
+	cache      *cache.Cache
 	dialect    *classify.Dialect
 	policy     *retry.Policy
 	routes     *plan.Routes
@@ -166,6 +168,7 @@ func New(c Config) (*Service, error) {
 	s := &Service{
 		plan: c.Plan, secret: c.Secret, refusal: c.Refused, transport: c.Transport, journal: c.Journal, log: c.Log.With("service", c.Plan.Service), now: c.Now, dice: c.Dice,
 		profile: profile, routes: c.Plan.Routes(),
+		cache:  cache.New(cache.Config{Now: c.Now}),
 		budget: retry.NewBudget(retry.BudgetConfig{Share: float64(c.Plan.Calls.RetryBudget.Or(plan.DefaultRetryBudget)) / 100}),
 	}
 	s.policy = retry.New(c.Plan, cmp.Or(c.Deadline, c.Plan.Calls.Deadline.Or(plan.DefaultDeadline))).Within(s.budget)

@@ -38,6 +38,7 @@ type Response struct {
 	Attempts int             // how often it was tried
 	Reason   string          // why we ended it ourselves; empty when the provider did
 	Fallback string          // cached or default when that is the answer; empty when it is the provider's (R4.11)
+	Cache    string          // what the cache did: hit, revalidated, stale, miss or bypass; empty where it is not asked (R4.15)
 }
 
 // Endpoint calls an endpoint of the plan by name. The error is an
@@ -47,6 +48,9 @@ func (s *Service) Endpoint(ctx context.Context, name string, in Request) (*Respo
 	j, err := s.named(ctx, name, in)
 	if err != nil {
 		return nil, err
+	}
+	if j.op.shares(j.call.Method) {
+		return s.reading(ctx, j)
 	}
 	resp, err := s.run(ctx, j)
 	out := &Response{CallID: j.call.ID, Attempts: len(j.call.Attempts)}
@@ -180,16 +184,21 @@ func refusePath(name, why string, names []string) error {
 // answer fills in the response. The failure of the call, or of the mapping, is
 // returned.
 func (op *operation) answer(resp *http.Response, out *Response, failure *integration.Failure) error {
-	out.Status = resp.StatusCode
 	content, err := io.ReadAll(io.LimitReader(resp.Body, maxMapped+1))
+	if err != nil && failure == nil {
+		return op.unmapped(resp, out, CodeUnreadable, err)
+	}
+	return op.fill(resp, out, content, failure)
+}
+
+// fill maps an answer that was read whole.
+func (op *operation) fill(resp *http.Response, out *Response, content []byte, failure *integration.Failure) (err error) {
+	out.Status = resp.StatusCode
 	if failure != nil {
 		if json.Valid(content) {
 			out.Body = content
 		}
 		return failure
-	}
-	if err != nil {
-		return op.unmapped(resp, out, CodeUnreadable, err)
 	}
 	if len(bytes.TrimSpace(content)) == 0 {
 		return nil

@@ -41,7 +41,7 @@ func (s *Service) fallback(ctx context.Context, j *journey, f *integration.Failu
 		s.write(ctx, j, f, integration.CallRejected)
 		resp = &http.Response{
 			Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-			Header:        http.Header{"Content-Type": {"application/json"}, HeaderFallback: {"default"}},
+			Header:        http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}, HeaderFallback: {"default"}},
 			Body:          io.NopCloser(strings.NewReader(j.op.endpoint.Default)),
 			ContentLength: int64(len(j.op.endpoint.Default)),
 		}

@@ -37,6 +37,7 @@ type journey struct {
 	fingerprint string
 	waited      time.Duration // since the last attempt
 	doubtful    bool          // an attempt so far may have had its effect
+	merged      bool          // with the state it met (R4.5)
 	slot        limit.Turn    // the attempt's among the limits
 	turn        *turn         // of a call that runs from the queue; nil: its caller waits
 }
@@ -63,6 +64,12 @@ func (s *Service) run(ctx context.Context, j *journey) (*http.Response, error) {
 		decision := s.decide(ctx, j, attempt, failure, secret) // R4.17
 		s.report(ctx, j, attempt, failure, decision)
 		if !decision.Retry {
+			if ended, again := s.merge(ctx, j, resp, failure); again { // R4.5
+				last = setAside(resp)
+				continue
+			} else if ended != nil {
+				return s.settle(ctx, j, ended, nil, integration.CallSucceeded)
+			}
 			return s.end(ctx, j, resp, failure, decision)
 		}
 		last = setAside(resp)
@@ -161,6 +168,7 @@ func (s *Service) settle(ctx context.Context, j *journey, resp *http.Response, f
 	}
 	if f == nil {
 		s.write(ctx, j, nil, state)
+		s.wrote(j, resp)
 		j.mark(resp, "")
 		return resp, nil
 	}
@@ -168,7 +176,11 @@ func (s *Service) settle(ctx context.Context, j *journey, resp *http.Response, f
 		setAside(resp)
 		return other, err
 	}
+	if j.op.endpoint != nil && j.op.endpoint.Fallback == "cached" && state == integration.CallFailed {
+		state = integration.CallRejected // a read that is answered from what is kept waits for nobody
+	}
 	s.write(ctx, j, f, state)
+	s.wrote(j, resp)
 	if resp == nil {
 		return nil, f
 	}

@@ -54,7 +54,7 @@ func (d *door) RoundTrip(r *http.Request) (*http.Response, error) {
 	if d.later != nil {
 		return s.accept(r.Context(), j, d.later)
 	}
-	return s.run(r.Context(), j)
+	return s.answer(r.Context(), j)
 }
 
 // asked is what a door knows about a call beside its request.

@@ -32,6 +32,12 @@ func (e *Endpoint) PathVariables() []string {
 	return names
 }
 
+// Match reports whether a concrete path is of this endpoint, and what its path
+// variables stand for, still percent-encoded.
+func (e *Endpoint) Match(path string) (vars map[string]string, ok bool) {
+	return matchPath(pathParts(e.Path()), path)
+}
+
 // part of a path: literal text, or a variable that stands for one segment or a
 // piece of one.
 type part struct {

@@ -61,11 +61,12 @@ type Integration struct {
 	Credential func() string
 }
 
-// Config is what the API stands on. Every field must be set.
+// Config is what the API stands on. Every field must be set, but for Drift.
 type Config struct {
 	Integrations []Integration
 	Records      Records
 	Keys         Keys
+	Drift        Drift             // may be nil: no drift is kept, and the list is empty
 	Receiver     *receive.Receiver // mounted at /api/webhooks/
 	Wake         func()            // called when an event became due
 	Log          *slog.Logger
@@ -106,6 +107,7 @@ func New(c Config) http.Handler {
 	})
 	s.integrationRoutes(routes)
 	s.adminRoutes(routes)
+	s.driftRoutes(routes)
 	s.healthRoutes(routes)
 	describePlainRoutes(routes.OpenAPI())
 	mux.Handle(receive.Prefix, c.Receiver)

@@ -45,6 +45,9 @@ type Response struct {
 // *integration.Failure; the Response stands beside it when there was a call.
 // Nothing is sent when the request does not fit the plan.
 func (s *Service) Endpoint(ctx context.Context, name string, in Request) (*Response, error) {
+	if op := s.endpoints[name]; op != nil && op.collects(in) {
+		return s.collect(ctx, op, in)
+	}
 	j, err := s.named(ctx, name, in)
 	if err != nil {
 		return nil, err
@@ -95,35 +98,54 @@ func (s *Service) unknownEndpoint(name string) error {
 
 // request is the provider's request: mapped, then encoded.
 func (op *operation) request(ctx context.Context, in Request) (*http.Request, error) {
-	r := (&http.Request{
-		Method: op.endpoint.Method(), URL: &url.URL{RawQuery: in.Query.Encode()}, Header: http.Header{"Accept": {"application/json"}},
-		Body: http.NoBody,
-	}).WithContext(ctx)
-	if len(bytes.TrimSpace(in.Body)) == 0 || string(bytes.TrimSpace(in.Body)) == "null" {
-		return r, nil
+	content, err := op.content(in.Body)
+	if err != nil {
+		return nil, err
 	}
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+	return op.encoded(ctx, in.Query, content)
+}
+
+// content is the body in the provider's fields; nil when there is none.
+func (op *operation) content(body json.RawMessage) (json.RawMessage, error) {
+	if trimmed := bytes.TrimSpace(body); len(trimmed) == 0 || string(trimmed) == "null" {
+		return nil, nil
+	}
+	if method := op.endpoint.Method(); method == http.MethodGet || method == http.MethodHead {
 		return nil, refuseBody("", fmt.Errorf("%s takes no body", op.endpoint.Call), "Put parameters into query.")
 	}
-	content, encoded := "application/json", []byte(in.Body)
-	var err error
 	if op.send != nil {
-		if encoded, err = op.send.Out(encoded); err != nil {
+		content, err := op.send.Out(body)
+		if err != nil {
 			return nil, mapped(err)
 		}
-	} else if !json.Valid(encoded) {
+		return content, nil
+	}
+	if !json.Valid(body) {
 		return nil, refuseBody("", errors.New("the body is no JSON"), "Send one JSON document.")
 	}
+	return body, nil
+}
+
+// encoded is a request with a body as the provider takes it.
+func (op *operation) encoded(ctx context.Context, query url.Values, content []byte) (*http.Request, error) {
+	r := (&http.Request{
+		Method: op.endpoint.Method(), URL: &url.URL{RawQuery: query.Encode()}, Header: http.Header{"Accept": {"application/json"}},
+		Body: http.NoBody,
+	}).WithContext(ctx)
+	if content == nil {
+		return r, nil
+	}
+	r.Header.Set("Content-Type", "application/json")
 	if op.encoding == catalog.EncodingForm {
-		content = "application/x-www-form-urlencoded"
-		if encoded, err = form.Encode(encoded); err != nil {
+		var err error
+		if content, err = form.Encode(content); err != nil {
 			return nil, refuseBody("", err, "The provider takes forms: an object of values, lists and objects.")
 		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	r.Header.Set("Content-Type", content)
-	r.ContentLength = int64(len(encoded))
-	r.Body = io.NopCloser(bytes.NewReader(encoded))
-	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(encoded)), nil }
+	r.ContentLength = int64(len(content))
+	r.Body = io.NopCloser(bytes.NewReader(content))
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
 	return r, nil
 }
 

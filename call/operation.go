@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport/sallyport/bulk"
 	"github.com/sallyport/sallyport/catalog"
 	"github.com/sallyport/sallyport/classify"
 	"github.com/sallyport/sallyport/mapping"
@@ -27,6 +28,7 @@ type operation struct {
 	encoding  catalog.Encoding
 	send      *mapping.Mapping // nil: as it is
 	receive   *mapping.Mapping // nil: as it is
+	collector *bulk.Collector  // nil: each call is made alone
 }
 
 // compile makes the operations and the headers that do not change.
@@ -52,6 +54,9 @@ func (s *Service) compile() error {
 			return fmt.Errorf("call: endpoints.%s: %w", name, err)
 		}
 		s.endpoints[name] = op
+	}
+	if err := s.compileBulk(); err != nil {
+		return err
 	}
 	s.read = s.operation("", plan.EffectRead, plan.DefaultTimeout)
 	s.create = s.operation("", plan.EffectCreate, plan.DefaultTimeout)

@@ -116,3 +116,31 @@ func TestSuccessCostsNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// R0.1: the dialect of every profile of the catalog can be used, and none takes
+// a plain success for an error.
+func TestEveryProfileCompiles(t *testing.T) {
+	t.Parallel()
+	for _, id := range catalog.IDs() {
+		p, err := catalog.Load(id)
+		if err != nil {
+			continue // the catalog's own tests say so
+		}
+		d, err := classify.Compile(p)
+		if err != nil {
+			t.Errorf("%s: %v", id, err)
+			continue
+		}
+		for _, body := range []string{"", "{}", "[]", `{"ok":true,"data":{},"errors":[]}`} {
+			if class, f := d.Answer(200, nil, []byte(body), now); class != integration.ClassOK {
+				t.Errorf("%s: %q is %s, %v", id, body, class, f)
+			}
+		}
+		if class, _ := d.Answer(429, nil, nil, now); class != integration.ClassLimited {
+			t.Errorf("%s: 429 is %s", id, class)
+		}
+		if class, _ := d.Answer(503, nil, nil, now); class != integration.ClassUnavailable {
+			t.Errorf("%s: 503 without a word is %s", id, class)
+		}
+	}
+}

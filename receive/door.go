@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/sallyport/sallyport/catalog"
 	"github.com/sallyport/sallyport/extract"
+	"github.com/sallyport/sallyport/handshake"
 	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/plan"
 	"github.com/sallyport/sallyport/verify"
@@ -17,17 +19,24 @@ import (
 // door is one service, compiled: how to verify, where the id, the type, the
 // time, the subject and the tenant stand, and which types are used.
 type door struct {
-	service  string
-	schemes  []*verify.Scheme
-	secrets  func() []integration.Secret
-	id, kind []extract.Path
-	time     extract.Path
-	format   string // of the time
-	subject  extract.Path
-	tenant   extract.Path
-	used     map[string]plan.EventHandling
-	drop     map[string]bool // headers that are not kept
-	counters counters
+	service string
+	schemes []scheme
+	secrets func() []integration.Secret
+	values  map[string]string
+	keep    func(context.Context, integration.Secret) error
+	visit   func(context.Context, string) error
+	success success
+	refused int // status of a wrong signature; 0 is 401
+
+	handshakes *handshake.Set
+	id, kind   []extract.Path
+	time       extract.Path
+	format     string // of the time
+	subject    extract.Path
+	tenant     extract.Path
+	used       map[string]plan.EventHandling
+	drop       map[string]bool // headers that are not kept
+	counters   counters
 }
 
 func newDoor(s Service) (*door, error) {
@@ -39,8 +48,14 @@ func newDoor(s Service) (*door, error) {
 		return nil, errors.New("the plan uses no webhooks")
 	}
 	facts := p.Provider.Webhooks
-	d := &door{service: p.Service, secrets: s.Secrets, format: facts.TimeFormat, used: p.Webhooks.Events, drop: unkept(facts)}
+	d := &door{
+		service: p.Service, secrets: s.Secrets, format: facts.TimeFormat, used: p.Webhooks.Events, drop: unkept(facts),
+		values: s.Values, keep: s.Keep, visit: s.Visit, refused: facts.Answer.Refused, success: successOf(facts.Answer),
+	}
 	if err := d.compileSchemes(facts); err != nil {
+		return nil, err
+	}
+	if err := d.compileHandshakes(facts); err != nil {
 		return nil, err
 	}
 	var problems []error
@@ -69,18 +84,18 @@ func newDoor(s Service) (*door, error) {
 // compileSchemes takes the profile's scheme and those of its variants that
 // this version knows. Any one of them verifying is enough.
 func (d *door) compileSchemes(facts *catalog.Webhooks) error {
-	scheme, err := verify.Compile(facts.Verify)
+	compiled, err := verify.Compile(facts.Verify)
 	switch {
 	case err == nil:
-		d.schemes = append(d.schemes, scheme)
+		d.schemes = append(d.schemes, scheme{anyScheme, compiled})
 	case !errors.Is(err, verify.ErrUnsupported):
 		return fmt.Errorf("profile webhooks.verify: %w", err)
 	}
 	for _, variant := range facts.Variants {
-		scheme, variantErr := verify.Compile(variant.Verify)
+		compiled, variantErr := verify.Compile(variant.Verify)
 		switch {
 		case variantErr == nil:
-			d.schemes = append(d.schemes, scheme)
+			d.schemes = append(d.schemes, scheme{variant.Name, compiled})
 		case !errors.Is(variantErr, verify.ErrUnsupported):
 			return fmt.Errorf("profile webhooks.variants.%s: %w", variant.Name, variantErr)
 		}
@@ -91,17 +106,29 @@ func (d *door) compileSchemes(facts *catalog.Webhooks) error {
 	return nil
 }
 
-// verify accepts what any scheme accepts. The error is the first scheme's,
-// which is the one the provider uses now.
-func (d *door) verify(in *extract.Request, now time.Time) error {
-	secrets := d.secrets()
+// scheme is one way the provider signs, by the name of its variant.
+type scheme struct {
+	name string
+	*verify.Scheme
+}
+
+// anyScheme is the name of the provider's main scheme, and asks for any.
+const anyScheme = "verify"
+
+// verify accepts what any scheme accepts, or the named variant. The error is that
+// of the first scheme the request is signed in, else the first scheme's, which is
+// the one the provider uses now.
+func (d *door) verify(ctx context.Context, in *extract.Request, given verify.Given, by string) error {
 	var first error
-	for _, scheme := range d.schemes {
-		err := scheme.Verify(in, secrets, now)
+	for _, s := range d.schemes {
+		if by != anyScheme && by != s.name {
+			continue
+		}
+		err := s.VerifyWith(ctx, in, given)
 		if err == nil {
 			return nil
 		}
-		if first == nil {
+		if first == nil || errors.Is(first, verify.ErrUnsigned) && !errors.Is(err, verify.ErrUnsigned) {
 			first = err
 		}
 	}

@@ -1,5 +1,6 @@
 // Package receive is the provider's door: it takes a webhook, checks its
-// signature on the raw bytes, has it kept, and only then answers 200.
+// signature on the raw bytes, has it kept, and only then answers 200. What a
+// provider sends to try the address is answered and is no event (R5.3).
 //
 // The order is the guarantee (R0.5, R5.1): bound the body, verify, read the
 // event's id and type, commit, answer. A wrong signature learns only "no": the
@@ -9,6 +10,7 @@ package receive
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -20,9 +22,11 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sallyport/sallyport/extract"
+	"github.com/sallyport/sallyport/handshake"
 	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/plan"
 	"github.com/sallyport/sallyport/problem"
+	"github.com/sallyport/sallyport/verify"
 )
 
 // Prefix is the path every door stands under; the service's slug follows.
@@ -47,8 +51,17 @@ type Config struct {
 	BodyLimit int64
 	// Received is called after a fresh event was kept and is due. May be nil.
 	Received func(*integration.Event)
-	Log      *slog.Logger     // nil: slog.Default()
-	Now      func() time.Time // nil: time.Now
+	// Keys finds the public keys that providers publish. Nil finds none: then
+	// only keys that are configured as secrets verify, and a webhook that needs
+	// a published one is answered 503.
+	Keys verify.Keys
+	// Certificate returns the client certificate that a request came with. Nil
+	// takes that of the TLS connection. Where a trusted forwarder ends TLS, read
+	// its header with verify.ForwardedCertificate, and only when the request is
+	// from that forwarder.
+	Certificate func(*http.Request) *x509.Certificate
+	Log         *slog.Logger     // nil: slog.Default()
+	Now         func() time.Time // nil: time.Now
 }
 
 // Service is one plan whose webhooks are taken.
@@ -56,6 +69,15 @@ type Service struct {
 	Plan *plan.Plan
 	// Secrets returns the signing secrets that are valid now; any one will do.
 	Secrets func() []integration.Secret
+	// Values are configured values that a scheme signs and the request does not
+	// carry (PayPal's webhook_id), or that a handshake asks for. May be nil.
+	Values map[string]string
+	// Keep keeps a secret that the provider delivers in its handshake; Secrets
+	// returns it from then on. Nil: such a handshake is refused with 503.
+	Keep func(context.Context, integration.Secret) error
+	// Visit fetches an address by which a subscription is confirmed. It has been
+	// checked against the hosts of the profile. Nil: refused with 503.
+	Visit func(ctx context.Context, address string) error
 }
 
 // Receiver serves the doors of all services. Make it with New.
@@ -118,39 +140,53 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	if req.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		refuse(w, &problem.Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Detail: "webhooks are sent with POST"})
+		r.handshake(w, req, d, start)
 		return
 	}
-	e, verdict, err := r.take(req, d, start)
+	e, reply, verdict, err := r.take(req, d, start)
 	d.counters.count(verdict)
 	if verdict == verdictReceived && r.config.Received != nil {
 		r.config.Received(e)
 	}
-	if p := verdict.problem(); p != nil {
+	switch p := d.problem(verdict); {
+	case p != nil:
 		refuse(w, p)
-	} else {
+	case reply != nil:
+		writeReply(w, reply)
+	default:
 		if verdict != verdictDuplicate {
 			w.Header().Set(EventHeader, e.ID)
 		}
-		w.WriteHeader(http.StatusOK)
+		d.success.write(w)
 	}
 	r.log(req.Context(), d, e, verdict, err, start, w.Header().Get(problem.RequestIDHeader))
 }
 
-// take is the journey of one webhook: bound, verify, read, keep.
-func (r *Receiver) take(req *http.Request, d *door, now time.Time) (*integration.Event, verdict, error) {
+// take is the journey of one webhook: bound, verify, read, keep. A handshake has
+// a reply and no event.
+func (r *Receiver) take(req *http.Request, d *door, now time.Time) (*integration.Event, *handshake.Response, verdict, error) {
 	if unsupported(req.Header.Get("Content-Type")) {
-		return nil, verdictUnsupported, nil
+		return nil, nil, verdictUnsupported, nil
 	}
 	body, verdict, err := r.read(req)
 	if err != nil || verdict != "" {
-		return nil, verdict, err
+		return nil, nil, verdict, err
 	}
-	in := &extract.Request{Method: req.Method, URL: r.publicURL(req), Header: req.Header, Body: body}
-	if err := d.verify(in, now); err != nil {
-		return nil, verdictOf(err), err
+	in := &extract.Request{Method: req.Method, URL: r.publicURL(req), Header: req.Header, Body: body, Config: d.values}
+	given := verify.Given{Secrets: d.secrets(), Now: now, Keys: r.config.Keys, Certificate: r.certificate(req)}
+	if h := d.handshakes.Match(in); h != nil {
+		reply, verdict, err := d.answer(req.Context(), h, in, given)
+		return nil, reply, verdict, err
 	}
+	if err := d.verify(req.Context(), in, given, anyScheme); err != nil {
+		return nil, nil, verdictOf(err), err
+	}
+	e, verdict, err := r.keep(req, d, in, now)
+	return e, nil, verdict, err
+}
+
+// keep reads the event out of a verified request and has it kept.
+func (r *Receiver) keep(req *http.Request, d *door, in *extract.Request, now time.Time) (*integration.Event, verdict, error) {
 	e, err := d.event(in, now)
 	if err != nil {
 		return nil, verdictMalformed, err
@@ -215,6 +251,17 @@ func unsupported(contentType string) bool {
 	return false
 }
 
+// certificate is what the sender proved itself with, nil for nothing.
+func (r *Receiver) certificate(req *http.Request) *x509.Certificate {
+	switch {
+	case r.config.Certificate != nil:
+		return r.config.Certificate(req)
+	case req.TLS != nil && len(req.TLS.PeerCertificates) > 0:
+		return req.TLS.PeerCertificates[0]
+	}
+	return nil
+}
+
 // publicURL is the address the provider called, as it knows it.
 func (r *Receiver) publicURL(req *http.Request) string {
 	base := r.config.PublicURL
@@ -251,6 +298,8 @@ func refuse(w http.ResponseWriter, p *problem.Problem) {
 func (r *Receiver) log(ctx context.Context, d *door, e *integration.Event, v verdict, err error, start time.Time, requestID string) {
 	level, message := slog.LevelInfo, "event.received"
 	switch {
+	case v == verdictHandshake:
+		message = "handshake.answered"
 	case v == verdictBusy || v == verdictFailed:
 		level, message = slog.LevelError, "event.not_kept"
 	case !v.accepted():

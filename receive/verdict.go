@@ -28,6 +28,7 @@ const (
 	verdictUnsupported verdict = "unsupported" // a content type that holds no event
 	verdictBusy        verdict = "busy"        // our queue is full
 	verdictFailed      verdict = "failed"      // our store failed, or we have no secret
+	verdictHandshake   verdict = "handshake"   // the address was tried, and answered
 )
 
 func verdictOf(err error) verdict {
@@ -38,21 +39,21 @@ func verdictOf(err error) verdict {
 		return verdictStale
 	case errors.Is(err, verify.ErrMalformed):
 		return verdictUnreadable
-	case errors.Is(err, verify.ErrNoSecret):
+	case errors.Is(err, verify.ErrNoSecret), errors.Is(err, verify.ErrNoKey):
 		return verdictFailed
 	}
 	return verdictMismatch
 }
 
 func (v verdict) accepted() bool {
-	return v == verdictReceived || v == verdictDuplicate || v == verdictIgnored
+	return v == verdictReceived || v == verdictDuplicate || v == verdictIgnored || v == verdictHandshake
 }
 
 // problem is the answer to a webhook that was not accepted; nil when it was.
 // All signature verdicts answer alike.
 func (v verdict) problem() *problem.Problem {
 	switch v {
-	case verdictReceived, verdictDuplicate, verdictIgnored:
+	case verdictReceived, verdictDuplicate, verdictIgnored, verdictHandshake:
 		return nil
 	case verdictMalformed:
 		return &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_event", Detail: "the body holds no event of this provider"}
@@ -75,11 +76,12 @@ type Stats struct {
 	Ignored   int64            `json:"ignored"`   // kept, of a type the plan does not use
 	Rejected  map[string]int64 `json:"rejected"`  // by reason
 	NotKept   int64            `json:"not_kept"`  // answered 503
+	Handshake int64            `json:"handshake"` // the address was tried, and answered
 }
 
 // counters count verdicts.
 type counters struct {
-	received, duplicate, ignored, notKept                                              atomic.Int64
+	received, duplicate, ignored, notKept, handshake                                   atomic.Int64
 	unsigned, mismatch, stale, unreadable, malformed, truncated, tooLarge, unsupported atomic.Int64
 }
 
@@ -107,6 +109,8 @@ func (c *counters) of(v verdict) *atomic.Int64 {
 		return &c.tooLarge
 	case verdictUnsupported:
 		return &c.unsupported
+	case verdictHandshake:
+		return &c.handshake
 	}
 	return &c.notKept
 }
@@ -116,7 +120,8 @@ func (c *counters) count(v verdict) { c.of(v).Add(1) }
 func (c *counters) stats() Stats {
 	s := Stats{
 		Received: c.received.Load(), Duplicate: c.duplicate.Load(), Ignored: c.ignored.Load(), NotKept: c.notKept.Load(),
-		Rejected: map[string]int64{},
+		Handshake: c.handshake.Load(),
+		Rejected:  map[string]int64{},
 	}
 	for _, v := range []verdict{
 		verdictUnsigned, verdictMismatch, verdictStale, verdictUnreadable, verdictMalformed, verdictTruncated, verdictTooLarge, verdictUnsupported,

@@ -42,7 +42,7 @@ func newRoot(ui *terminal) *cobra.Command {
 	root.AddCommand(
 		newPlan(ui), newDocument(ui), newReview(ui), newDiff(ui), newGenerate(ui),
 		newDemo(ui), newServe(ui), newSandbox(ui), newKeys(ui),
-		newCatalog(ui), newSchema(ui), newVersion(ui),
+		newCatalog(ui), newVerify(ui), newSchema(ui), newVersion(ui),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w\nsee %s --help", err, cmd.CommandPath())

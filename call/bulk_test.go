@@ -127,4 +127,3 @@ func TestBulkAlone(t *testing.T) {
 		}
 	})
 }
-

@@ -73,6 +73,13 @@ type Config struct {
 	Now          func() time.Time
 	Version      string
 	BodyLimit    int64 // bytes of a request body
+	// ProxyBodyLimit bounds a proxied body, in bytes. Such bodies are streamed
+	// and not held, so zero means that there is no bound.
+	ProxyBodyLimit int64
+	// ProxyDomains are domains whose names SERVICE.DOMAIN lead here: requests
+	// for them are proxied, their path the provider's from its root. Empty leaves
+	// SERVICE.localhost, which always works.
+	ProxyDomains []string
 }
 
 // server holds what the handlers share.
@@ -111,8 +118,8 @@ func New(c Config) http.Handler {
 	s.healthRoutes(routes)
 	describePlainRoutes(routes.OpenAPI())
 	mux.Handle(receive.Prefix, c.Receiver)
-	mux.Handle("/api/v1/integrations/{service}/proxy/{path...}", s.requireKey(integration.ScopeApp, http.HandlerFunc(s.proxy)))
-	return s.identify(s.recovered(mux))
+	mux.Handle("/api/v1/integrations/{service}/proxy/{path...}", http.HandlerFunc(s.proxy))
+	return s.byHost(outsideDoor(mux, s.identified(s.guarded(mux))))
 }
 
 // describePlainRoutes tells the document about the routes that are no

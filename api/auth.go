@@ -63,20 +63,29 @@ func requestID(ctx context.Context) string {
 	return id
 }
 
-// identify gives every request an id, ours or the caller's where it is a
+// identified gives every request an id, ours or the caller's where it is a
 // harmless one, and shows it in the answer.
-func (s *server) identify(next http.Handler) http.Handler {
+func (s *server) identified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, receive.Prefix) { // the door names its own events, and is the hot path
-			next.ServeHTTP(w, r)
-			return
-		}
 		id := r.Header.Get(problem.RequestIDHeader)
 		if !harmless(id) {
 			id = newID()
 		}
 		w.Header().Set(problem.RequestIDHeader, id)
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), idOfRequest, id)))
+	})
+}
+
+// outsideDoor wraps everything but the webhook door: it names its own events, it
+// is the hot path, and when it panics net/http closes the connection, which
+// tells the provider to come again.
+func outsideDoor(door http.Handler, wrapped http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, receive.Prefix) {
+			door.ServeHTTP(w, r)
+			return
+		}
+		wrapped.ServeHTTP(w, r)
 	})
 }
 
@@ -97,8 +106,15 @@ func harmless(id string) bool {
 // hash of what was presented, so the time it takes says nothing about any key.
 func (s *server) authenticate(ctx context.Context, header string, scope integration.Scope) (context.Context, *problem.Problem) {
 	scheme, presented, _ := strings.Cut(header, " ")
-	presented = strings.TrimSpace(presented)
-	if !strings.EqualFold(scheme, "Bearer") || !strings.HasPrefix(presented, keyPrefix) {
+	if !strings.EqualFold(scheme, "Bearer") {
+		presented = ""
+	}
+	return s.authenticateKey(ctx, strings.TrimSpace(presented), scope)
+}
+
+// authenticateKey is the same for what a request presents, wherever it stood.
+func (s *server) authenticateKey(ctx context.Context, presented string, scope integration.Scope) (context.Context, *problem.Problem) {
+	if !strings.HasPrefix(presented, keyPrefix) {
 		return ctx, &problem.Problem{
 			Status: http.StatusUnauthorized, Code: "key_missing", Detail: "the request carries no API key",
 			Hint: "send Authorization: Bearer sp_…; make a key with: sallyport keys new",
@@ -134,19 +150,6 @@ func (s *server) withKey(scope integration.Scope) huma.Middlewares {
 		}
 		next(huma.WithContext(ctx, inner))
 	}}
-}
-
-// requireKey is the same for plain handlers.
-func (s *server) requireKey(scope integration.Scope, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, p := s.authenticate(r.Context(), r.Header.Get("Authorization"), scope)
-		if p != nil {
-			challenge(w.Header(), p)
-			problem.Write(w, p)
-			return
-		}
-		next.ServeHTTP(w, r.WithContext(ctx))
-	})
 }
 
 // challenge adds what RFC 9110, section 11.6.1, asks of a 401.

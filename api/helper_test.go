@@ -137,7 +137,7 @@ func newBundle(t *testing.T, provider http.HandlerFunc, change ...func(*api.Conf
 			Plan: p, Environment: "development", Calls: calls, Credential: func() string { return integration.NewSecret(providerKey).Fingerprint() },
 		}},
 		Records: store, Keys: store, Receiver: receiver, Wake: func() { b.woken <- struct{}{} },
-		Log: log, Now: func() time.Time { return b.now }, Version: "1.2.3", BodyLimit: bodyLimit,
+		Log: log, Now: func() time.Time { return b.now }, Version: "1.2.3", BodyLimit: bodyLimit, ProxyBodyLimit: bodyLimit,
 	}
 	for _, c := range change {
 		c(&config)

@@ -13,7 +13,6 @@ import (
 
 	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/problem"
-	"github.com/sallyport/sallyport/receive"
 )
 
 // useProblems makes huma answer with our problem documents. The library keeps
@@ -159,15 +158,9 @@ func (a *answering) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController through.
 func (a *answering) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// recovered turns a panic into a 500 that can be found in the log. The webhook
-// door is left alone: it is the hot path and net/http closes the connection,
-// which tells the provider to come again.
-func (s *server) recovered(next http.Handler) http.Handler {
+// guarded turns a panic into a 500 that can be found in the log.
+func (s *server) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, receive.Prefix) {
-			next.ServeHTTP(w, r)
-			return
-		}
 		a := &answering{ResponseWriter: w}
 		defer func() {
 			cause := recover()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sallyport/sallyport/api"
 	"github.com/sallyport/sallyport/call"
+	"github.com/sallyport/sallyport/call/queue"
 	"github.com/sallyport/sallyport/deliver"
 	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/lease"
@@ -37,6 +38,7 @@ type App struct {
 	store     *sqlite.Store
 	deliverer *deliver.Deliverer
 	runner    *lease.Runner[integration.Event, integration.Outcome]
+	queue     *queue.Runner // of calls that go on by themselves
 	handler   http.Handler
 	ran       atomic.Bool // Run began its one run
 }
@@ -117,8 +119,11 @@ func (a *App) wire() error {
 	if err != nil {
 		return err
 	}
+	if a.queue, err = queue.New(a.queueing()); err != nil {
+		return err
+	}
 	a.handler = api.New(api.Config{
-		Integrations: outgoing, Records: a.store, Keys: a.store, Receiver: receiver, Wake: a.runner.Wake,
+		Integrations: outgoing, Records: a.store, Keys: a.store, Receiver: receiver, Wake: a.runner.Wake, WakeCalls: a.queue.Wake, WakeJobs: a.queue.WakeJobs,
 		Log: a.config.Log, Now: a.config.Now, Version: a.config.Version, BodyLimit: a.config.BodyLimit,
 	})
 	return nil
@@ -174,6 +179,17 @@ func (a *App) receiving() receive.Config {
 		c.Services = append(c.Services, receive.Service{
 			Plan: s.plan, Secrets: func() []integration.Secret { return s.secrets.All(vault.WebhookSecret) },
 		})
+	}
+	return c
+}
+
+func (a *App) queueing() queue.Config {
+	c := queue.Config{
+		Queue: a.store.CallQueue(), Store: a.store, Services: make(map[string]queue.Service, len(a.services)), Told: a.runner.Wake,
+		Grace: a.config.Grace, Now: a.config.Now, Log: a.config.Log,
+	}
+	for name, s := range a.services {
+		c.Services[name] = queue.Service{Caller: s.calls, Expire: s.plan.Calls.Expire.Or(0)}
 	}
 	return c
 }
@@ -256,7 +272,10 @@ func (a *App) Run(ctx context.Context) error {
 	if a.ran.Swap(true) {
 		return errors.New("sallyport: an App runs once; make another with New")
 	}
+	var working sync.WaitGroup
+	working.Go(func() { a.queue.Run(ctx) })
 	a.runner.Run(ctx)
+	working.Wait()
 	return nil
 }
 

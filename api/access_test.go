@@ -26,6 +26,11 @@ var guarded = []struct {
 	{"GET", "/api/v1/admin/events/1", integration.ScopeAdmin},
 	{"GET", "/api/v1/admin/calls/1", integration.ScopeAdmin},
 	{"POST", "/api/v1/admin/integrations/stripe/retry/1", integration.ScopeAdmin},
+	{"POST", "/api/v1/admin/integrations/stripe/retry", integration.ScopeAdmin},
+	{"GET", "/api/v1/admin/jobs/1", integration.ScopeAdmin},
+	{"POST", "/api/v1/admin/jobs/1/cancel", integration.ScopeAdmin},
+	{"GET", "/api/v1/calls/1", integration.ScopeApp},
+	{"DELETE", "/api/v1/calls/1", integration.ScopeApp},
 }
 
 // R9.5: nothing without a key of the scope; nothing happens before it is checked.
@@ -165,6 +170,7 @@ func TestOpenAPI(t *testing.T) {
 		"get /api/v1/integrations", "get /api/v1/integrations/{service}/status", "post /api/v1/integrations/{service}/endpoints/{endpoint}",
 		"patch /api/v1/integrations/{service}/proxy/{path}", "post /api/webhooks/{service}", "get /api/v1/admin/integrations/{service}/logs",
 		"get /api/v1/admin/events/{id}", "get /api/v1/admin/calls/{id}", "post /api/v1/admin/integrations/{service}/retry/{id}", "get /healthz", "get /readyz",
+		"get /api/v1/calls/{id}", "delete /api/v1/calls/{id}", "post /api/v1/admin/integrations/{service}/retry", "get /api/v1/admin/jobs/{id}",
 	} {
 		method, path, _ := strings.Cut(want, " ")
 		operation, ok := document.Paths[path][method]

@@ -31,11 +31,10 @@ func (s *server) adminRoutes(routes huma.API) {
 	huma.Register(routes, huma.Operation{
 		OperationID: "retry", Method: http.MethodPost, Path: "/api/v1/admin/integrations/{service}/retry/{id}",
 		Summary:     "Process an event again, or make a kept call again",
-		Description: "An event that was processed, failed or ignored becomes due again. A kept call is made again with the idempotency key it had; when that fails too, the new call is kept in its place.",
+		Description: "An event that was processed, failed or ignored becomes due again. A kept call goes back into the queue, under its own id and idempotency key.",
 		Tags:        []string{"admin"}, Security: secured, Middlewares: admin,
 		Responses: map[string]*huma.Response{
-			"200": {Description: "The call was made again; status says what it came to."},
-			"202": {Description: "The event is due again."},
+			"202": {Description: "The event, or the call, is due again."},
 		},
 	}, s.retry)
 }
@@ -43,7 +42,7 @@ func (s *server) adminRoutes(routes huma.API) {
 type logsInput struct {
 	Service string    `path:"service" example:"stripe"`
 	Kind    string    `query:"kind" enum:"event,call" default:"event"`
-	Status  string    `query:"status" enum:"received,processing,processed,ignored,succeeded,rejected,canceled,unknown,failed" doc:"of an event: received, processing, processed, failed, ignored; of a call: succeeded, rejected, canceled, failed, unknown"`
+	Status  string    `query:"status" enum:"received,processing,processed,ignored,running,queued,succeeded,rejected,canceled,unknown,failed" doc:"of an event: received, processing, processed, failed, ignored; of a call: running, queued, succeeded, rejected, canceled, failed, unknown"`
 	Type    string    `query:"type" doc:"event type, or endpoint name"`
 	Tenant  string    `query:"tenant"`
 	Since   time.Time `query:"since" doc:"RFC 3339"`
@@ -102,7 +101,12 @@ type CallView struct {
 	Class          string        `json:"class,omitempty"`
 	Error          string        `json:"error,omitempty"`
 	RetryOf        string        `json:"retry_of,omitempty"`
+	Async          bool          `json:"async,omitempty" doc:"the caller did not wait"`
+	Priority       int           `json:"priority,omitempty"`
+	Job            string        `json:"job,omitempty" doc:"the job that put it back into the queue"`
 	CreatedAt      time.Time     `json:"created_at"`
+	DueAt          *time.Time    `json:"due_at,omitempty" doc:"when a queued call goes on"`
+	ExpiresAt      *time.Time    `json:"expires_at,omitempty" doc:"when a queued call is given to a person"`
 	FinishedAt     *time.Time    `json:"finished_at,omitempty"`
 	AttemptCount   int           `json:"attempt_count,omitempty" doc:"not in lists"`
 	Attempts       []AttemptView `json:"attempts,omitempty"`
@@ -216,7 +220,7 @@ type retryOutput struct {
 	Status int
 	Body   struct {
 		Kind   string `json:"kind" enum:"event,call"`
-		ID     string `json:"id" doc:"of the event, or of the new call"`
+		ID     string `json:"id" doc:"of the event or call"`
 		Status string `json:"status" doc:"where it stands now"`
 	}
 }
@@ -229,7 +233,7 @@ func (s *server) retry(ctx context.Context, in *retryInput) (*retryOutput, error
 	out := &retryOutput{}
 	e, _, err := s.Records.Event(ctx, in.ID)
 	if errors.Is(err, integration.ErrNotFound) {
-		return s.retryCall(ctx, one, in)
+		return s.requeue(ctx, one, in)
 	}
 	if err != nil {
 		return nil, s.failed(err, "event")
@@ -245,64 +249,6 @@ func (s *server) retry(ctx context.Context, in *retryInput) (*retryOutput, error
 	out.Status = http.StatusAccepted
 	out.Body.Kind, out.Body.ID, out.Body.Status = "event", in.ID, string(integration.EventReceived)
 	return out, nil
-}
-
-// retryCall makes a kept call again.
-func (s *server) retryCall(ctx context.Context, one *Integration, in *retryInput) (*retryOutput, error) {
-	if _, busy := s.retrying.LoadOrStore(in.ID, true); busy {
-		return nil, &problem.Problem{Status: http.StatusConflict, Code: "wrong_state", Detail: "the call is being made again already", Hint: "look at the call again in a moment"}
-	}
-	defer s.retrying.Delete(in.ID)
-	kept, err := s.Records.Call(ctx, in.ID)
-	if err != nil {
-		return nil, s.failed(err, "event or call")
-	}
-	if kept.Service != in.Service {
-		return nil, wrongService(in.Service, kept.Service)
-	}
-	if !kept.State.Kept() {
-		return nil, &problem.Problem{
-			Status: http.StatusConflict, Code: "not_kept", Detail: "the call is " + string(kept.State) + "; only failed and unknown calls are kept to be made again",
-			Hint: "a call that was made again in vain is kept under the id of its repeat, whose retry_of is this one",
-		}
-	}
-	if err := s.Keys.Audit(ctx, s.entry(ctx, "call.retry", in.ID, "was "+string(kept.State))); err != nil {
-		return nil, s.failed(err, "call")
-	}
-	again, err := one.Calls.Retry(ctx, &kept)
-	if again == nil {
-		var f *integration.Failure
-		if errors.As(err, &f) {
-			return nil, huma.ErrorWithHeaders(failureProblem(f), callHeader(f))
-		}
-		return nil, s.failed(err, "call")
-	}
-	s.settle(context.WithoutCancel(ctx), in.ID, again)
-	out := &retryOutput{Status: http.StatusOK}
-	out.Body.Kind, out.Body.ID, out.Body.Status = "call", again.ID, string(again.State)
-	return out, nil
-}
-
-// settle ends a kept call that was made again. One that succeeded now, or was
-// refused for good, ends with that: nobody is to make it a third time. One that
-// failed again is kept as its repeat from now on, which knows better how it
-// stands; two records of one call would be two calls in the end.
-func (s *server) settle(ctx context.Context, id string, again *integration.Call) {
-	state, detail := again.State, "made again as "+again.ID
-	switch {
-	case state == integration.CallSucceeded, state == integration.CallRejected:
-	case state.Kept():
-		if _, err := s.Records.Call(ctx, again.ID); err != nil { // it was not written down: the first is all there is
-			s.Log.Error("api.settle", "call", id, "made_again", again.ID, "error", err)
-			return
-		}
-		state, detail = integration.CallCanceled, detail+", which is kept in its place"
-	default:
-		return
-	}
-	if err := s.Records.SettleCall(ctx, id, state, s.entry(ctx, "call.settle", id, detail)); err != nil {
-		s.Log.Error("api.settle", "call", id, "made_again", again.ID, "error", err)
-	}
 }
 
 func wrongService(asked, has string) *problem.Problem {
@@ -335,18 +281,29 @@ func callView(c *integration.Call) CallView {
 	v := CallView{
 		ID: c.ID, Service: c.Service, Tenant: c.Tenant, Endpoint: c.Endpoint, Entry: string(c.Entry), Method: c.Method, Path: c.Path,
 		Effect: c.Effect, IdempotencyKey: c.IdempotencyKey, State: string(c.State), Status: c.Status, RetryOf: c.RetryOf,
-		CreatedAt: c.CreatedAt, FinishedAt: known(c.FinishedAt), AttemptCount: len(c.Attempts),
+		Async: c.Async, Priority: c.Priority, Job: c.Job, CreatedAt: c.CreatedAt, FinishedAt: known(c.FinishedAt), AttemptCount: len(c.Attempts),
 	}
 	if c.Failure != nil {
 		v.Class, v.Error = string(c.Failure.Class), c.Failure.Error()
 	}
-	for _, a := range c.Attempts {
-		v.Attempts = append(v.Attempts, AttemptView{
+	if c.State.Waiting() {
+		v.DueAt, v.ExpiresAt = known(c.DueAt), known(c.ExpiresAt)
+	}
+	if len(c.Attempts) > 0 {
+		v.Attempts = attemptViews(c.Attempts)
+	}
+	return v
+}
+
+func attemptViews(attempts []integration.Attempt) []AttemptView {
+	views := make([]AttemptView, 0, len(attempts))
+	for _, a := range attempts {
+		views = append(views, AttemptView{
 			Number: a.Number, StartedAt: a.StartedAt, TookMS: milliseconds(a.Took), WaitedMS: milliseconds(a.Waited), Status: a.Status,
 			Class: string(a.Class), RequestID: a.RequestID, Error: a.Error, RetryAfterMS: milliseconds(a.RetryAfter), Sent: a.Sent,
 		})
 	}
-	return v
+	return views
 }
 
 func known(t time.Time) *time.Time {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -157,125 +156,6 @@ func TestRetryEvent(t *testing.T) {
 		t.Errorf("%d events due", n)
 	}
 	b.do(b.admin, "POST", "/api/v1/admin/integrations/stripe/retry/none", "").problem(t, http.StatusNotFound, "not_found")
-}
-
-// R4.7: what failed for good is kept; a person may make it again, with the same
-// idempotency key, and only until it succeeded.
-func TestRetryCall(t *testing.T) {
-	t.Parallel()
-	var broken atomic.Bool
-	broken.Store(true)
-	var keys []string
-	b := newBundle(t, func(w http.ResponseWriter, r *http.Request) {
-		keys = append(keys, r.Header.Get("Idempotency-Key"))
-		if broken.Load() {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
-		_, _ = w.Write([]byte(`{"id":"cus_1","email":"a@b.example"}`))
-	})
-	a := b.do(b.app, "POST", "/api/v1/integrations/stripe/endpoints/create_customer", `{"tenant":"acme","body":{"email":"a@b.example"}}`)
-	a.problem(t, http.StatusServiceUnavailable, "provider_unavailable")
-	id := a.header.Get("Sallyport-Call")
-	if id == "" || a.header.Get("Sallyport-Attempts") != "1" {
-		t.Fatalf("header %v", a.header)
-	}
-	shown := b.do(b.admin, "GET", "/api/v1/admin/calls/"+id, "")
-	v := shown.json(t)
-	if v["state"] != "failed" || v["tenant"] != "acme" || v["endpoint"] != "create_customer" || v["request_body"] != "email=a%40b.example" || v["attempt_count"] != float64(1) {
-		t.Errorf("call %s", shown.text)
-	}
-	if strings.Contains(shown.text, providerKey) {
-		t.Error("the credential is shown")
-	}
-	listed := b.do(b.admin, "GET", "/api/v1/admin/integrations/stripe/logs?kind=call&status=failed", "")
-	if calls, _ := listed.json(t)["calls"].([]any); len(calls) != 1 || strings.Contains(listed.text, "a%40b") || strings.Contains(listed.text, "attempt_count") {
-		t.Errorf("listed %s", listed.text)
-	}
-
-	path := "/api/v1/admin/integrations/stripe/retry/" + id
-	a = b.do(b.admin, "POST", path, "")
-	v = a.json(t)
-	again, _ := v["id"].(string)
-	if a.status != http.StatusOK || v["kind"] != "call" || v["status"] != "failed" || again == id {
-		t.Errorf("%d %s", a.status, a.text)
-	}
-	// One call, one kept record: the repeat takes the place of what it repeats.
-	if v := b.do(b.admin, "GET", "/api/v1/admin/calls/"+id, "").json(t); v["state"] != "canceled" || v["request_body"] != nil {
-		t.Errorf("the first is now %v", v)
-	}
-	listed = b.do(b.admin, "GET", "/api/v1/admin/integrations/stripe/logs?kind=call&status=failed", "")
-	if calls, _ := listed.json(t)["calls"].([]any); len(calls) != 1 || calls[0].(map[string]any)["id"] != again || calls[0].(map[string]any)["retry_of"] != id {
-		t.Errorf("listed %s", listed.text)
-	}
-	listed = b.do(b.admin, "GET", "/api/v1/admin/integrations/stripe/logs?kind=call&status=canceled", "")
-	if calls, _ := listed.json(t)["calls"].([]any); len(calls) != 1 || calls[0].(map[string]any)["id"] != id {
-		t.Errorf("listed %s", listed.text)
-	}
-	b.do(b.admin, "POST", path, "").problem(t, http.StatusConflict, "not_kept")
-	broken.Store(false)
-	path = "/api/v1/admin/integrations/stripe/retry/" + again
-	a = b.do(b.admin, "POST", path, "")
-	if v := a.json(t); a.status != http.StatusOK || v["status"] != "succeeded" {
-		t.Errorf("%d %s", a.status, a.text)
-	}
-	if v := b.do(b.admin, "GET", "/api/v1/admin/calls/"+again, "").json(t); v["state"] != "succeeded" || v["request_body"] != nil {
-		t.Errorf("the kept call is now %v", v)
-	}
-	b.do(b.admin, "POST", path, "").problem(t, http.StatusConflict, "not_kept")
-	if len(keys) != 3 || keys[0] == "" || keys[1] != keys[0] || keys[2] != keys[0] {
-		t.Errorf("idempotency keys %q", keys)
-	}
-	if got := b.audited(); !slices.Equal(got, []string{"call.settle " + again, "call.retry " + again, "call.settle " + id, "call.retry " + id, "call.read " + id}) {
-		t.Errorf("audited %v", got)
-	}
-}
-
-// The first record stays kept when the repeat could not be written down.
-func TestRetryCallNotWrittenDown(t *testing.T) {
-	t.Parallel()
-	b := newBundle(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }, func(c *api.Config) {
-		c.Integrations[0].Calls = forgetful{c.Integrations[0].Calls}
-	})
-	id := b.do(b.app, "POST", "/api/v1/integrations/stripe/endpoints/create_customer", `{"body":{"email":"a@b.example"}}`).header.Get("Sallyport-Call")
-	b.do(b.admin, "POST", "/api/v1/admin/integrations/stripe/retry/"+id, "")
-	if v := b.do(b.admin, "GET", "/api/v1/admin/calls/"+id, "").json(t); v["state"] != "failed" || v["request_body"] == nil {
-		t.Errorf("the kept call is now %v", v)
-	}
-}
-
-// forgetful makes calls again without writing them down.
-type forgetful struct{ api.Calls }
-
-func (forgetful) Retry(_ context.Context, kept *integration.Call) (*integration.Call, error) {
-	again := *kept
-	again.ID = "nowhere"
-	return &again, nil
-}
-
-// Two people who press the button at once make the call once.
-func TestRetryCallTwiceAtOnce(t *testing.T) {
-	t.Parallel()
-	began, goOn := make(chan struct{}, 1), make(chan struct{})
-	var hits atomic.Int64
-	b := newBundle(t, func(w http.ResponseWriter, _ *http.Request) {
-		if hits.Add(1) == 1 {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
-		began <- struct{}{}
-		<-goOn
-		_, _ = w.Write([]byte(`{"id":"cus_1"}`))
-	})
-	id := b.do(b.app, "POST", "/api/v1/integrations/stripe/endpoints/create_customer", `{"body":{"email":"a@b.example"}}`).header.Get("Sallyport-Call")
-	first := make(chan int)
-	go func() { first <- b.do(b.admin, "POST", "/api/v1/admin/integrations/stripe/retry/"+id, "").status }()
-	<-began
-	b.do(b.admin, "POST", "/api/v1/admin/integrations/stripe/retry/"+id, "").problem(t, http.StatusConflict, "wrong_state")
-	close(goOn)
-	if status := <-first; status != http.StatusOK || hits.Load() != 2 {
-		t.Errorf("answered %d, %d requests", status, hits.Load())
-	}
 }
 
 // Nothing is shown, and nothing is done, that can't be audited.

@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -33,9 +32,15 @@ type Records interface {
 	Calls(ctx context.Context, f integration.Filter) (calls []integration.Call, next string, err error)
 	Call(ctx context.Context, id string) (integration.Call, error)
 	CallCounts(ctx context.Context, service, tenant string) (integration.Counts, error)
-	// SettleCall ends a kept call that was made again: nobody is to make it a
-	// third time.
-	SettleCall(ctx context.Context, id string, state integration.CallState, audit integration.AuditEntry) error
+	// RequeueCall puts a kept call back into the queue.
+	RequeueCall(ctx context.Context, id string, now, expires time.Time, audit integration.AuditEntry) error
+	// CancelCall takes a call out of the queue; finished is the event to tell of
+	// its end, nil where nobody is to be told.
+	CancelCall(ctx context.Context, id string, now time.Time, finished *integration.Event, audit integration.AuditEntry) error
+	// CreateJob begins to put many kept calls back, and counts them.
+	CreateJob(ctx context.Context, j *integration.Job, audit integration.AuditEntry) error
+	Job(ctx context.Context, id string) (integration.Job, error)
+	CancelJob(ctx context.Context, id string, now time.Time, audit integration.AuditEntry) error
 	Ping(ctx context.Context) error
 }
 
@@ -49,7 +54,10 @@ type Keys interface {
 type Calls interface {
 	Endpoint(ctx context.Context, name string, r call.Request) (*call.Response, error)
 	Transport(tenant string, entry integration.Entry) http.RoundTripper
-	Retry(ctx context.Context, kept *integration.Call) (*integration.Call, error)
+	EndpointLater(ctx context.Context, name string, r call.Request, later call.Later) (*integration.Call, error)
+	TransportLater(tenant string, entry integration.Entry, later call.Later) http.RoundTripper
+	// Whole says why a kept call can't be made again; nil when it can.
+	Whole(kept *integration.Call) error
 }
 
 // Integration is one service as the API shows it.
@@ -61,7 +69,8 @@ type Integration struct {
 	Credential func() string
 }
 
-// Config is what the API stands on. Every field must be set, but for Drift.
+// Config is what the API stands on. Every field must be set but Drift, WakeCalls
+// and WakeJobs.
 type Config struct {
 	Integrations []Integration
 	Records      Records
@@ -69,6 +78,8 @@ type Config struct {
 	Drift        Drift             // may be nil: no drift is kept, and the list is empty
 	Receiver     *receive.Receiver // mounted at /api/webhooks/
 	Wake         func()            // called when an event became due
+	WakeCalls    func()            // called when a call was put into the queue; nil: it is found by itself
+	WakeJobs     func()            // called when a job began; nil: it is found by itself
 	Log          *slog.Logger
 	Now          func() time.Time
 	Version      string
@@ -86,7 +97,6 @@ type Config struct {
 type server struct {
 	Config
 	services map[string]*Integration
-	retrying sync.Map // ids of kept calls that are being made again
 }
 
 // New returns the handler of everything we serve.
@@ -94,6 +104,12 @@ func New(c Config) http.Handler {
 	s := &server{Config: c, services: make(map[string]*Integration, len(c.Integrations))}
 	for i := range c.Integrations {
 		s.services[c.Integrations[i].Plan.Service] = &c.Integrations[i]
+	}
+	if s.WakeCalls == nil {
+		s.WakeCalls = func() {}
+	}
+	if s.WakeJobs == nil {
+		s.WakeJobs = func() {}
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", s.notFound(mux))
@@ -113,6 +129,8 @@ func New(c Config) http.Handler {
 		next(ctx)
 	})
 	s.integrationRoutes(routes)
+	s.callRoutes(routes)
+	s.jobRoutes(routes)
 	s.adminRoutes(routes)
 	s.driftRoutes(routes)
 	s.healthRoutes(routes)
@@ -140,6 +158,8 @@ func describePlainRoutes(document *huma.OpenAPI) {
 			Parameters: []*huma.Param{
 				name("service", "stripe"), name("path", "v1/customers"),
 				{Name: TenantHeader, In: "header", Description: "your customer, on whose behalf", Schema: &huma.Schema{Type: huma.TypeString}},
+				{Name: preferHeader, In: "header", Description: "respond-async: do not wait; 202 says where to ask", Schema: &huma.Schema{Type: huma.TypeString}},
+				{Name: CallbackHeader, In: "header", Description: "with respond-async: the plan's destination that is told at the end", Schema: &huma.Schema{Type: huma.TypeString}},
 			},
 		})
 	}

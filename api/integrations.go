@@ -147,9 +147,11 @@ func (s *server) status(ctx context.Context, in *statusInput) (*statusOutput, er
 }
 
 type endpointInput struct {
-	Service        string `path:"service" example:"stripe"`
-	Endpoint       string `path:"endpoint" example:"create_customer"`
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"repeating the request with the same key has the effect once, where the provider supports it"`
+	Service        string   `path:"service" example:"stripe"`
+	Endpoint       string   `path:"endpoint" example:"create_customer"`
+	IdempotencyKey string   `header:"Idempotency-Key" maxLength:"255" doc:"repeating the request with the same key has the effect once, where the provider supports it"`
+	Prefer         []string `header:"Prefer" doc:"respond-async: do not wait; 202 says where to ask"`
+	Callback       string   `header:"Sallyport-Callback" maxLength:"200" doc:"with respond-async: the plan's destination that is told at the end"`
 	Body           struct {
 		Tenant string              `json:"tenant,omitempty" maxLength:"200" doc:"your customer, on whose behalf" example:"acme"`
 		Path   map[string]string   `json:"path,omitempty" doc:"values of the path variables"`
@@ -163,6 +165,9 @@ type endpointOutput struct {
 	CallID   string `header:"Sallyport-Call"`
 	Attempts string `header:"Sallyport-Attempts"`
 	Type     string `header:"Content-Type"`
+	Location string `header:"Location" doc:"with 202: where to ask what became of it"`
+	Applied  string `header:"Preference-Applied"`
+	Reason   string `header:"Sallyport-Reason" doc:"queued: it goes on by itself"`
 	Body     []byte
 }
 
@@ -171,24 +176,36 @@ func (s *server) callEndpoint(ctx context.Context, in *endpointInput) (*endpoint
 	if !ok {
 		return nil, unknownService(in.Service)
 	}
-	answer, err := one.Calls.Endpoint(ctx, in.Endpoint, call.Request{
+	asked := call.Request{
 		Tenant: in.Body.Tenant, Path: in.Body.Path, Query: url.Values(in.Body.Query), Body: in.Body.Body, IdempotencyKey: in.IdempotencyKey,
-	})
+	}
+	if prefersAsync(in.Prefer) {
+		return s.accept(ctx, one, in, asked)
+	}
+	answer, err := one.Calls.Endpoint(ctx, in.Endpoint, asked)
+	if f := queued(err); f != nil {
+		return s.endpointQueued(f)
+	}
 	if err != nil {
-		var f *integration.Failure
-		if !errors.As(err, &f) {
-			f = &integration.Failure{Class: integration.ClassBroken, Code: "internal", Err: err}
-		}
-		if f.Code == "internal" {
-			s.Log.Error("api.endpoint", "service", in.Service, "endpoint", in.Endpoint, "error", err)
-		}
-		return nil, huma.ErrorWithHeaders(failureProblem(f), callHeader(f))
+		return nil, s.endpointFailed(in, err)
 	}
 	out := &endpointOutput{Status: answer.Status, CallID: answer.CallID, Attempts: strconv.Itoa(answer.Attempts), Body: answer.Body}
 	if len(answer.Body) > 0 {
 		out.Type = "application/json"
 	}
 	return out, nil
+}
+
+// endpointFailed is the answer to a call by name that was not made.
+func (s *server) endpointFailed(in *endpointInput, err error) error {
+	var f *integration.Failure
+	if !errors.As(err, &f) {
+		f = &integration.Failure{Class: integration.ClassBroken, Code: "internal", Err: err}
+	}
+	if f.Code == "internal" {
+		s.Log.Error("api.endpoint", "service", in.Service, "endpoint", in.Endpoint, "error", err)
+	}
+	return huma.ErrorWithHeaders(failureProblem(f), callHeader(f))
 }
 
 // callHeader carries the call's id, its attempts and whose decision the end
@@ -229,6 +246,8 @@ func statusOf(f *integration.Failure) int {
 		return http.StatusNotFound
 	case call.CodeUnknownOutcome:
 		return http.StatusBadGateway
+	case call.CodeTooLarge:
+		return http.StatusRequestEntityTooLarge
 	}
 	switch f.Class {
 	case integration.ClassInvalid, integration.ClassRejected:

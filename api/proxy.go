@@ -59,7 +59,11 @@ func (s *server) forward(w http.ResponseWriter, r *http.Request, one *Integratio
 	if r.ContentLength != 0 {
 		out.Body = s.uploaded(w, r)
 	}
-	answer, err := one.Calls.Transport(r.Header.Get(TenantHeader), integration.EntryProxy).RoundTrip(out)
+	answer, err := s.transport(one, r.Header).RoundTrip(out)
+	if f := queued(err); f != nil {
+		s.proxyQueued(w, f)
+		return
+	}
 	if err != nil {
 		s.proxyFailed(w, r, err)
 		return

@@ -134,11 +134,9 @@ func (e *entry) answers(asked http.Header) bool {
 // hashOf is a header's values in the form that entries remember: headers can hold
 // secrets.
 func hashOf(values []string) key {
-	d := digest{sha256.New()}
+	var d digest
 	d.list(values)
-	var k key
-	d.Sum(k[:0])
-	return k
+	return sha256.Sum256(d)
 }
 
 // old is how old the answer is now.

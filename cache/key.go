@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
-	"hash"
 	"net/http"
 	"net/url"
 	"slices"
@@ -33,13 +32,13 @@ const ours = "Sallyport-"
 // keyOf is the question that r asks for a tenant. Every part is written with its
 // length, so no two questions can run together.
 func keyOf(r *http.Request, tenant string) key {
-	d := digest{sha256.New()}
+	d := make(digest, 0, 1024)
 	d.text(tenant)
 	d.text(cmp.Or(r.Method, http.MethodGet))
 	d.text(origin(r.URL))
 	d.text(r.URL.EscapedPath())
 	d.list(normalQuery(r.URL.RawQuery))
-	var names []string
+	names := make([]string, 0, 16)
 	for name := range r.Header {
 		if !describing[name] && !strings.HasPrefix(name, ours) {
 			names = append(names, name)
@@ -54,24 +53,18 @@ func keyOf(r *http.Request, tenant string) key {
 		d.text("host")
 		d.text(strings.ToLower(r.Host))
 	}
-	var k key
-	d.Sum(k[:0])
-	return k
+	return sha256.Sum256(d)
 }
 
-type digest struct{ hash.Hash }
+// digest is what a key is the hash of.
+type digest []byte
 
-func (d digest) text(s string) {
-	var n [8]byte
-	binary.BigEndian.PutUint64(n[:], uint64(len(s)))
-	d.Write(n[:])
-	d.Write([]byte(s))
+func (d *digest) text(s string) {
+	*d = append(binary.BigEndian.AppendUint64(*d, uint64(len(s))), s...)
 }
 
-func (d digest) list(parts []string) {
-	var n [8]byte
-	binary.BigEndian.PutUint64(n[:], uint64(len(parts)))
-	d.Write(n[:])
+func (d *digest) list(parts []string) {
+	*d = binary.BigEndian.AppendUint64(*d, uint64(len(parts)))
 	for _, p := range parts {
 		d.text(p)
 	}

@@ -15,7 +15,7 @@ type Auth struct {
 	// In, Name and Prefix say where the key goes and, for every other kind but
 	// basic, where the token goes; empty then is "Authorization: Bearer ".
 	In          string   `yaml:"in,omitempty" json:"in,omitempty" jsonschema:"enum=header,enum=query,enum=path,enum=body"`
-	Name        string   `yaml:"name,omitempty" json:"name,omitempty"`                   // header, parameter, or member of the JSON body
+	Name        string   `yaml:"name,omitempty" json:"name,omitempty"`                   // header, parameter, member of the JSON body, or what precedes the key in its part of the path
 	Prefix      string   `yaml:"prefix,omitempty" json:"prefix,omitempty"`               // before the key, with its space: "Bearer "
 	KeyPrefixes []string `yaml:"key_prefixes,omitempty" json:"key_prefixes,omitempty"`   // how any key starts
 	LivePrefix  []string `yaml:"live_prefixes,omitempty" json:"live_prefixes,omitempty"` // how a production key starts (R2.11)
@@ -47,6 +47,8 @@ type JWT struct {
 type OAuth struct {
 	AuthorizeURL string `yaml:"authorize_url,omitempty" json:"authorize_url,omitempty"`
 	TokenURL     string `yaml:"token_url" json:"token_url"`
+	// RequestURL is where oauth1 asks for a temporary token.
+	RequestURL string `yaml:"request_url,omitempty" json:"request_url,omitempty"`
 	// RefreshURL is where tokens are refreshed when that is not TokenURL.
 	RefreshURL     string `yaml:"refresh_url,omitempty" json:"refresh_url,omitempty"`
 	RevokeURL      string `yaml:"revoke_url,omitempty" json:"revoke_url,omitempty"`
@@ -108,8 +110,8 @@ type Variable struct {
 	// callback, key for the part of the credential after Split.
 	From  string `yaml:"from,omitempty" json:"from,omitempty"`
 	Split string `yaml:"split,omitempty" json:"split,omitempty"`
-	// URL says that the value is a whole base address (scheme and host), which
-	// then stands in place of the variable: Salesforce's instance_url.
+	// URL says that From and Ask tell a whole address, of which the host is
+	// meant: Salesforce's instance_url.
 	URL bool `yaml:"url,omitempty" json:"url,omitempty"`
 	// Ask is a request that tells the value once there is a token.
 	Ask *Lookup `yaml:"ask,omitempty" json:"ask,omitempty"`

@@ -26,12 +26,13 @@ func (f Finding) String() string { return f.Path + ": " + f.Message + " (" + f.R
 var (
 	confidences  = []string{string(Documented), string(FromSDK), string(FromRepo), string(Recalled)}
 	encodings    = []string{string(EncodingForm), string(EncodingJSON)}
-	authKinds    = []string{"api_key", "basic", "client_credentials", "jwt", "oauth2"}
-	limitUnits   = []string{"", "concurrent", "points", "requests"}
+	authKinds    = []string{"api_key", "basic", "client_credentials", "custom", "jwt", "jwt_bearer", "oauth1", "oauth2", "password"}
+	limitUnits   = []string{"", "bytes", "concurrent", "credits", "points", "requests", "tokens", "units"}
 	retryAfters  = []string{"", "absent", "http_date", "seconds"}
 	resetFormats = []string{"", "duration", "epoch_milliseconds", "epoch_seconds", "http_date", "iso8601", "milliseconds", "minutes", "seconds"}
 	pageStyles   = []string{"", "cursor", "cursor_by_id", "link_header", "next_url", "offset", "page"}
-	sandboxKinds = []string{"host", "key_prefix", "none", "workspace"}
+	sandboxKinds = []string{"", "account", "flag", "host", "key_prefix", "local", "none", "test_data", "workspace"}
+	apiStyles    = []string{"", "graphql", "odata", "rest", "rpc"}
 	timeFormats  = []string{"", "rfc3339", "unix_ms", "unix_s"}
 	environments = []string{"production", "sandbox"}
 	classes      = []string{
@@ -48,7 +49,7 @@ var (
 	slug       = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
 	headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 	repository = regexp.MustCompile(`^(npm:)?@?[A-Za-z0-9][\w.-]*(/[\w.@/-]+)?(@[\w.-]+)?(:[^\s]+)?$`)
-	variable   = regexp.MustCompile(`\{[a-z_]+\}`)
+	variable   = regexp.MustCompile(`\{[a-z][a-z0-9_]*\}`)
 )
 
 // Lint judges a profile: addresses, names, numbers, sources and the words that
@@ -71,7 +72,8 @@ func Lint(p *Profile) []Finding {
 	l.header("idempotency.header", p.Idempotency.Header, true)
 	l.notNegative("idempotency.keep_hours", p.Idempotency.KeepHours)
 	l.notNegative("idempotency.max_length", p.Idempotency.MaxLength)
-	if p.Idempotency.Header == "" && (p.Idempotency.KeepHours != 0 || len(p.Idempotency.Methods) > 0 || p.Idempotency.MaxLength != 0) {
+	l.field("idempotency.param", p.Idempotency.Param)
+	if p.Idempotency.Header == "" && p.Idempotency.Param == "" && (p.Idempotency.KeepHours != 0 || len(p.Idempotency.Methods) > 0 || p.Idempotency.MaxLength != 0) {
 		l.add("idempotency.header", "required", "details of a key without the header that carries it")
 	}
 	l.oneOf("pagination.style", p.Pagination.Style, pageStyles)
@@ -102,9 +104,20 @@ func (l *linter) identity(p *Profile) {
 		l.add("category", "slug", "%q is no category: one lower-case word such as payments", p.Category)
 	}
 	l.url("docs", p.Docs, false)
+	for i, alias := range p.Aliases {
+		if !slug.MatchString(alias) || alias == p.ID {
+			l.add(fmt.Sprintf("aliases[%d]", i), "slug", "%q is no further name: a slug other than the id", alias)
+		}
+	}
+	if p.API.BaseURL == "" && p.Webhooks == nil {
+		l.add("api.base_url", "required", "a profile knows an API, or webhooks, or both")
+	}
 }
 
 func (l *linter) provenance(s Section) {
+	if s.Provenance.Confidence == "" && len(s.Provenance.Source) == 0 && s.Empty() {
+		return // nothing is known, and nothing is said
+	}
 	l.oneOf(s.Path+".confidence", string(s.Provenance.Confidence), confidences)
 	if len(s.Provenance.Source) == 0 {
 		l.add(s.Path+".source", "source", "no fact stands without a source: a URL, or repository:path@commit")
@@ -142,12 +155,15 @@ func (l *linter) unsure(p *Profile) {
 }
 
 func (l *linter) api(p *Profile) {
-	l.url("api.base_url", p.API.BaseURL, false)
+	known := p.API.Confidence != ""
+	l.url("api.base_url", p.API.BaseURL, !known)
+	l.variables(p)
+	l.oneOf("api.style", p.API.Style, apiStyles)
 	for _, name := range keys(p.API.OtherURLs) {
 		l.url("api.other_urls."+name, p.API.OtherURLs[name], false)
 	}
 	if pin := p.API.VersionPin; pin != nil {
-		l.oneOf("api.version_pin.in", pin.In, []string{"header", "path", "query"})
+		l.oneOf("api.version_pin.in", pin.In, []string{"accept", "content_type", "header", "path", "query"})
 		if pin.In == "header" {
 			l.header("api.version_pin.name", pin.Name, false)
 		}
@@ -161,8 +177,10 @@ func (l *linter) api(p *Profile) {
 			l.add("api.headers."+name, "header", "its value must be one line, and not empty")
 		}
 	}
-	l.oneOf("api.request", string(p.API.Request), encodings)
-	l.oneOf("api.response", string(p.API.Response), encodings)
+	if known {
+		l.oneOf("api.request", string(p.API.Request), encodings)
+		l.oneOf("api.response", string(p.API.Response), encodings)
+	}
 	for i, host := range p.API.Hosts {
 		if u, err := url.Parse("https://" + host); err != nil || u.Host != host {
 			l.add(fmt.Sprintf("api.hosts[%d]", i), "url", "%q is no host name", host)
@@ -180,56 +198,6 @@ func (l *linter) api(p *Profile) {
 	}
 }
 
-func (l *linter) auth(path string, a *Auth) {
-	l.oneOf(path+".kind", a.Kind, authKinds)
-	switch a.Kind {
-	case "api_key":
-		l.oneOf(path+".in", a.In, []string{"header", "query"})
-		if a.In == "header" {
-			l.header(path+".name", a.Name, false)
-		} else if a.Name == "" {
-			l.add(path+".name", "required", "the parameter that carries the key is missing")
-		}
-	case "basic":
-		if n := strings.Count(a.Username+a.Password, "{secret}"); n != 1 {
-			l.add(path+".username", "secret", "username and password must hold {secret} once, not %d times", n)
-		}
-	case "oauth2", "client_credentials":
-		if a.OAuth == nil {
-			l.add(path+".oauth", "required", "an %s credential needs its URLs", a.Kind)
-		}
-	}
-	l.prefixes(path, a)
-	if o := a.OAuth; o != nil {
-		l.url(path+".oauth.authorize_url", o.AuthorizeURL, a.Kind != "oauth2")
-		l.url(path+".oauth.token_url", o.TokenURL, false)
-		l.url(path+".oauth.revoke_url", o.RevokeURL, true)
-		l.oneOf(path+".oauth.pkce", o.PKCE, []string{"", "no", "optional", "yes"})
-		l.oneOf(path+".oauth.token_auth", o.TokenAuth, []string{"", "basic", "post", "post or basic"})
-		l.oneOf(path+".oauth.token_body", o.TokenBody, []string{"", "form", "json"})
-		l.notNegative(path+".oauth.access_seconds", o.AccessSeconds)
-		l.notNegative(path+".oauth.refresh_seconds", o.RefreshSeconds)
-	}
-}
-
-// prefixes keeps live and test keys apart (R2.11).
-func (l *linter) prefixes(path string, a *Auth) {
-	for _, live := range a.LivePrefix {
-		for _, test := range a.TestPrefix {
-			if strings.HasPrefix(live, test) || strings.HasPrefix(test, live) {
-				l.add(path+".live_prefixes", "prefix", "%q and %q can't be told apart", live, test)
-			}
-		}
-	}
-	for _, list := range [][]string{a.LivePrefix, a.TestPrefix} {
-		for _, prefix := range list {
-			if len(a.KeyPrefixes) > 0 && !slices.Contains(a.KeyPrefixes, prefix) {
-				l.add(path+".key_prefixes", "prefix", "%q is missing among all prefixes", prefix)
-			}
-		}
-	}
-}
-
 func (l *linter) webhooks(w *Webhooks) {
 	l.verification("webhooks.verify", &w.Verify)
 	for i := range w.Variants {
@@ -239,11 +207,14 @@ func (l *linter) webhooks(w *Webhooks) {
 		}
 		l.verification(path+".verify", &w.Variants[i].Verify)
 	}
-	if len(w.ID) == 0 {
-		l.add("webhooks.id", "required", "without the event's id a repeat can't be recognised")
+	if len(w.ID)+len(w.Composite) == 0 && w.Gaps == "" {
+		l.add("webhooks.id", "required", "without the event's id a repeat can't be recognised; name paths that together tell events apart in composite, or say in gaps why there are none")
 	}
-	if len(w.Type) == 0 {
-		l.add("webhooks.type", "required", "without the event's type nothing can be chosen")
+	if len(w.Type) == 0 && w.Gaps == "" {
+		l.add("webhooks.type", "required", "without the event's type nothing can be chosen; say in gaps why there is none")
+	}
+	for i, expr := range w.Composite {
+		l.extract(fmt.Sprintf("webhooks.composite[%d]", i), expr)
 	}
 	for i, expr := range w.ID {
 		l.extract(fmt.Sprintf("webhooks.id[%d]", i), expr)

@@ -74,10 +74,13 @@ func parseError(name string, err error) *ParseError {
 // milliseconds, a copy out of JSON a fraction of one.
 var parsed sync.Map // id → func() ([]byte, error)
 
-// Load returns the embedded profile of that id. Every call returns a copy of its
-// own, free to be changed. An id that is not there is an ErrUnknown that names
-// the nearest one and all there are.
+// Load returns the embedded profile of that id, or of that alias. Every call
+// returns a copy of its own, free to be changed. An id that is not there is an
+// ErrUnknown that names the nearest ones.
 func Load(id string) (*Profile, error) {
+	if canonical, ok := names()[id]; ok {
+		id = canonical
+	}
 	once, _ := parsed.LoadOrStore(id, sync.OnceValues(func() ([]byte, error) { return read(id) }))
 	data, err := once.(func() ([]byte, error))()
 	if err != nil {
@@ -92,13 +95,8 @@ func Load(id string) (*Profile, error) {
 }
 
 func read(id string) ([]byte, error) {
-	ids := IDs()
-	if !slices.Contains(ids, id) {
-		hint := ";"
-		if near := nearest(id, ids); near != "" {
-			hint = fmt.Sprintf("; did you mean %s?", near)
-		}
-		return nil, fmt.Errorf("%w: %q%s there are %s", ErrUnknown, id, hint, strings.Join(ids, ", "))
+	if known, ok := names()[id]; !ok || known != id {
+		return nil, unknown(id)
 	}
 	file := path.Join("providers", id+".yaml")
 	data, err := providers.ReadFile(file)
@@ -112,6 +110,37 @@ func read(id string) ([]byte, error) {
 	return json.Marshal(p)
 }
 
+func unknown(id string) error {
+	hint := fmt.Sprintf("there are %d; look for one with: sallyport catalog search TEXT", len(IDs()))
+	var near []string
+	for _, hit := range Search(id) {
+		if hit.near && hit.Score > 70 && len(near) < 3 {
+			near = append(near, hit.ID)
+		}
+	}
+	if len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	if len(id) > 64 {
+		id = id[:64]
+	}
+	return fmt.Errorf("%w: %q; %s", ErrUnknown, id, hint)
+}
+
+// names maps every id and every alias to an id.
+var names = sync.OnceValue(func() map[string]string {
+	all := map[string]string{}
+	for _, s := range Index() {
+		for _, alias := range s.Aliases {
+			all[alias] = s.ID
+		}
+	}
+	for _, s := range Index() {
+		all[s.ID] = s.ID
+	}
+	return all
+})
+
 // IDs lists the embedded profiles, sorted.
 func IDs() []string {
 	entries, err := fs.ReadDir(providers, "providers")
@@ -122,57 +151,22 @@ func IDs() []string {
 	for _, e := range entries {
 		ids = append(ids, strings.TrimSuffix(e.Name(), ".yaml"))
 	}
+	slices.Sort(ids)
 	return ids
 }
 
-// All returns every embedded profile, sorted by id, as copies.
+// All returns every embedded profile, sorted by id, as copies. It reads every
+// file, which takes a tenth of a second; Index is for lists.
 func All() ([]*Profile, error) {
-	var all []*Profile
-	for _, id := range IDs() {
-		p, err := Load(id)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, p)
+	ids := IDs()
+	all, failed := make([]*Profile, len(ids)), make([]error, len(ids))
+	var readers sync.WaitGroup
+	for i, id := range ids {
+		readers.Go(func() { all[i], failed[i] = Load(id) })
+	}
+	readers.Wait()
+	if err := errors.Join(failed...); err != nil {
+		return nil, err
 	}
 	return all, nil
-}
-
-// nearest returns the word that id begins, or else the one with the fewest
-// edits to it; empty when none is near.
-func nearest(id string, among []string) string {
-	id = strings.ToLower(id)
-	if id == "" || len(id) > 64 {
-		return ""
-	}
-	best, least := "", len(id)/2+1
-	for _, word := range among {
-		if strings.HasPrefix(word, id) {
-			return word
-		}
-		if d := edits(id, word); d < least {
-			best, least = word, d
-		}
-	}
-	return best
-}
-
-// edits is the Levenshtein distance of two short words.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -347,7 +347,10 @@ type Webhooks struct {
 	ID         []string        `yaml:"id" json:"id"` // extract paths, the first that yields a value
 	// Composite are the paths that together tell one event from another at a
 	// provider that gives events no id; where one of ID yields a value, that decides.
-	Composite  []string      `yaml:"composite,omitempty" json:"composite,omitempty"`
+	Composite []string `yaml:"composite,omitempty" json:"composite,omitempty"`
+	// Gaps says why an id or a type can't be read out of the events, where ID,
+	// Composite and Type are not enough: the body is XML, or a ping without both.
+	Gaps       string        `yaml:"gaps,omitempty" json:"gaps,omitempty"`
 	Type       []string      `yaml:"type" json:"type"`                                   // extract paths, the first that yields a value
 	Time       string        `yaml:"time,omitempty" json:"time,omitempty"`               // extract path
 	TimeFormat string        `yaml:"time_format,omitempty" json:"time_format,omitempty"` // unix_s | unix_ms | rfc3339

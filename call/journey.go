@@ -169,9 +169,11 @@ func (s *Service) settle(ctx context.Context, j *journey, resp *http.Response, f
 	if f == nil {
 		s.write(ctx, j, nil, state)
 		s.wrote(j, resp)
+		s.notice(j, resp)
 		j.mark(resp, "")
 		return resp, nil
 	}
+	s.noticeFailure(j, f)
 	if other, ok, err := s.fallback(ctx, j, f, state); ok { // R4.11
 		setAside(resp)
 		return other, err

@@ -28,7 +28,8 @@ type operation struct {
 	encoding  catalog.Encoding
 	send      *mapping.Mapping // nil: as it is
 	receive   *mapping.Mapping // nil: as it is
-	collector *bulk.Collector  // nil: each call is made alone
+	noticer   Noticer
+	collector *bulk.Collector // nil: each call is made alone
 }
 
 // compile makes the operations and the headers that do not change.
@@ -66,7 +67,7 @@ func (s *Service) compile() error {
 
 func (s *Service) operation(name string, effect plan.Effect, timeout time.Duration) *operation {
 	op := &operation{
-		name: name, effect: effect, timeout: timeout, timedOut: &classify.Timeout{Clock: "attempt", After: timeout},
+		name: name, noticer: s.noticer, effect: effect, timeout: timeout, timedOut: &classify.Timeout{Clock: "attempt", After: timeout},
 		encoding: s.profile.API.Request,
 	}
 	if header := s.profile.Idempotency.Header; header != "" {

@@ -71,7 +71,7 @@ func compareDocuments(ui *terminal, p *plan.Plan, spec string) (*diff.Report, er
 	if err != nil { // another version of it than the plan pins
 		return nil, errors.Join(err, errors.New("the comparison needs the document the plan was made from: pin its hash, or point profile.spec.file at it"))
 	}
-	data, err := readSpec(spec)
+	data, err := plan.ReadSpec(spec)
 	if err != nil {
 		return nil, err
 	}

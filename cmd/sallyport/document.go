@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -54,20 +53,14 @@ func renderDocument(p *plan.Plan, doc *openapi.Document, format string) ([]byte,
 	return nil, fmt.Errorf("--format: %q is not one of md, html", format)
 }
 
-// embeddedPrefix marks a spec file that the binary carries.
-const embeddedPrefix = "embedded:"
-
 // documentOf reads the provider's document that a plan pins. It is nil when
 // the plan pins none.
 func documentOf(ui *terminal, p *plan.Plan) (*openapi.Document, error) {
 	if p.Profile.Spec == nil {
 		return nil, nil
 	}
-	file := p.Profile.Spec.File
-	if !strings.HasPrefix(file, embeddedPrefix) && !filepath.IsAbs(file) {
-		file = filepath.Join(filepath.Dir(p.File), file)
-	}
-	data, err := readSpec(file)
+	file := p.SpecPath()
+	data, err := plan.ReadSpec(file)
 	if err != nil {
 		return nil, err
 	}
@@ -83,16 +76,6 @@ func documentOf(ui *terminal, p *plan.Plan) (*openapi.Document, error) {
 }
 
 func short(hash string) string { return hash[:min(12, len(hash))] }
-
-// readSpec reads a provider's document from a file or from the binary
-// (embedded:NAME).
-func readSpec(file string) ([]byte, error) {
-	name, embedded := strings.CutPrefix(file, embeddedPrefix)
-	if !embedded {
-		return os.ReadFile(file)
-	}
-	return catalog.ReadDocument(name)
-}
 
 // write puts a result into a file, or prints it when file is empty or "-".
 func (t *terminal) write(file string, b []byte) error {

@@ -142,14 +142,14 @@ func draftInput(ui *terminal, service string, o planOptions) (draft.Input, error
 			return draft.Input{}, err
 		}
 	case profile.Document.Embedded != "":
-		spec = embeddedPrefix + profile.Document.Embedded
+		spec = plan.EmbeddedSpec + profile.Document.Embedded
 		pinned = spec
 	default:
 		return draft.Input{}, fmt.Errorf("%s: the binary carries no API document of this provider; give one with --spec FILE (%s)",
 			profile.Name, documentHint(profile))
 	}
 	done := ui.step("reading " + filepath.Base(spec))
-	data, err := readSpec(spec)
+	data, err := plan.ReadSpec(spec)
 	if err != nil {
 		return draft.Input{}, err
 	}

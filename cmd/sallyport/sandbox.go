@@ -139,7 +139,7 @@ func sandboxDocument(ui *terminal, p *plan.Plan, spec string) (*openapi.Document
 	if spec == "" {
 		return documentOf(ui, p)
 	}
-	data, err := readSpec(spec)
+	data, err := plan.ReadSpec(spec)
 	if err != nil {
 		return nil, err
 	}

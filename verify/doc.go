@@ -3,12 +3,45 @@
 // needs nothing but the request's raw bytes, the secrets and the time. The
 // package is pure: it opens nothing, stores nothing and reads no clock.
 //
-// This version knows the hmac family, which is what most providers use. The
-// other families (hash_concat, ed25519, ecdsa, rsa, jwt, shared_token,
-// basic_auth, mtls, api_callback, http_message_signatures) are refused by Compile
-// with ErrUnsupported.
+// # Families
 //
-// # The language
+//	hmac                      a MAC over signed_content; algorithm hmac-sha256, …
+//	hash_concat               a plain digest (sha256, md5, …) of signed_content, which contains {secret}
+//	ed25519, ecdsa, rsa       a signature over signed_content by a private key of the provider
+//	jwt                       a signed token (RFC 7519) beside the body, or as the body
+//	shared_token              the secret itself in a header, the query or the body; in every item with []
+//	basic_auth                user:password in Authorization
+//	mtls                      a client certificate, given as Given.Certificate
+//	http_message_signatures   RFC 9421 with Content-Digest (RFC 9530)
+//
+// Only api_callback is refused, with ErrUnsupported: such a request proves
+// nothing, and what it names must be fetched from the provider.
+//
+// # Public keys
+//
+// A secret may be the provider's public key: PEM in every encoding, else as
+// key_encoding says (hex_public_key, base64_public_key, base64_after_prefix:P,
+// spki_der_base64, x509_pem, jwk). Where the provider publishes its keys instead,
+// keys says where: at a fixed address, which may contain {kid}, or at one that the
+// request names, whose host, path and certificate are then bounded. Verify only
+// says what it needs; Given.Keys finds it (package verify/keys).
+//
+// algorithm of a public key is one of ed25519, ecdsa-p256-sha256 (ASN.1; -raw for r
+// and s side by side), ecdsa-p384-sha384, ecdsa-p521-sha512, rsa-sha1, rsa-sha256,
+// rsa-sha512 (PKCS #1 1.5), rsa-pss-sha256, rsa-pss-sha512; that of a JWT the
+// names of RFC 7518 that are allowed, separated by spaces. "none" never is, and a
+// public key is never taken for a shared secret.
+//
+// claims of a JWT must have one of the values: text, {config:x},
+// {sha256_hex(body)}, {sha256_base64(body)}, {sha256_hex(url)}, {atlassian_qsh}. A
+// name that ends in "?" must be there exactly when the request has a body.
+// timestamp_header is jwt:iat, jwt:exp or jwt:nbf..exp: the claims that must be
+// there; exp and nbf count whenever they are, with a minute to spare.
+//
+// require names paths and the values they must have, or the scheme does not apply:
+// so that variants are told apart.
+//
+// # The language of hmac, hash_concat, ed25519, ecdsa and rsa
 //
 // header says where the signature stands: a header's name, several names of which
 // any may match, a name that ends in "*" for numbered headers, or a path into the
@@ -31,7 +64,7 @@
 // are ignored.
 //
 // encoding is hex (either case), base64 (padded) or base64url (unpadded);
-// algorithm hmac-sha256, hmac-sha1, hmac-sha512 or hmac-md5.
+// algorithm of hmac hmac-sha256, hmac-sha1, hmac-sha512 or hmac-md5.
 //
 // timestamp_header says where the time stands: a header's name, a path, "param:t"
 // for the element t of the signature header or "param:0" for its first.
@@ -56,6 +89,9 @@
 //	{sorted_query}                the query, sorted by key and encoded again
 //	{sha256_hex(body)} {sha256_raw(body)}
 //	                              digest of the body, as 64 digits or 32 bytes
+//	{crc32_dec(body)}             CRC-32 of the body as a decimal number (PayPal)
+//	{secret}                      the secret, in hash_concat alone
+//	{sns_canonical}               name and value of the fields Amazon SNS signs, a line each
 //	{json_escape_nonascii(body)}  the body with \uXXXX for all that is not ASCII (Box)
 //	{first_json_item}             the first element of a body that is an array (Segment)
 //	{adyen_item}                  eight fields of a notification item joined by ":"; each item

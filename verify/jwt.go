@@ -361,10 +361,13 @@ func (j *jwt) bound(r *Request, claims gjson.Result) error {
 			if err != nil {
 				return fmt.Errorf("%w: claim %s: %w", ErrNoSecret, c.name, err)
 			}
-			got.ForEach(func(_, item gjson.Result) bool { // a single value is visited as it is
+			values := []gjson.Result{got}
+			if got.IsArray() {
+				values = got.Array()
+			}
+			for _, item := range values {
 				same = item.Type != gjson.JSON && sameSecret(item.String(), want) || same
-				return true
-			})
+			}
 		}
 		if !same {
 			return fmt.Errorf("%w: claim %s of the token is not what the request asks for", ErrMismatch, c.name)

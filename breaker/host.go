@@ -66,6 +66,7 @@ type host struct {
 type flight struct {
 	number uint64
 	lost   time.Time // when it is given up
+	ticket string    // of a shared probe
 }
 
 // allow is Allow for a breaker that is not closed.
@@ -90,7 +91,7 @@ func (h *host) allow() (Pass, error) {
 	if h.set.config.Shared != nil {
 		return h.ask(now)
 	}
-	return h.probe(now), nil
+	return h.probe(now, ""), nil
 }
 
 // ask gets a probe from the other instances. The lock is held before and after,
@@ -102,30 +103,35 @@ func (h *host) ask(now time.Time) (Pass, error) {
 	c, before := &h.set.config, h.word.load()
 	h.asking = true
 	h.mu.Unlock()
-	granted, err := c.Shared.Probe(h.name, c.Probes, c.ProbeTimeout)
+	ticket, err := c.Shared.Probe(h.name, c.Probes, c.ProbeTimeout)
 	h.mu.Lock()
 	h.asking = false
 	now = c.Now()
 	switch after := h.word.load(); {
 	case after != before:
-		if granted && err == nil {
-			c.Shared.Probed(h.name, c.Probes, Ignored)
-		}
+		h.hand(ticket, Ignored)
 		if after.kind() == closed {
 			return Pass{host: h, word: after}, nil
 		}
 		return Pass{}, h.refusal(now, max(h.wait(now), again))
-	case err == nil && !granted:
+	case err == nil && ticket == "":
 		h.askAgain = now.Add(again)
 		return Pass{}, h.refusal(now, again)
 	}
-	return h.probe(now), nil
+	return h.probe(now, ticket), nil
+}
+
+// hand gives a shared probe back.
+func (h *host) hand(ticket string, o Outcome) {
+	if ticket != "" {
+		h.set.config.Shared.Probed(h.name, ticket, h.set.config.Probes, o)
+	}
 }
 
 // probe lets one call through to see.
-func (h *host) probe(now time.Time) Pass {
+func (h *host) probe(now time.Time, ticket string) Pass {
 	h.probes++
-	h.flight = append(h.flight, flight{h.probes, now.Add(h.set.config.ProbeTimeout)})
+	h.flight = append(h.flight, flight{h.probes, now.Add(h.set.config.ProbeTimeout), ticket})
 	return Pass{host: h, word: h.word.load(), probe: h.probes}
 }
 
@@ -194,6 +200,7 @@ func (h *host) probed(p Pass, o Outcome, slow bool, now time.Time) {
 	if i < 0 {
 		return
 	}
+	ticket := h.flight[i].ticket
 	h.flight = slices.Delete(h.flight, i, i+1)
 	c := &h.set.config
 	switch {
@@ -210,8 +217,8 @@ func (h *host) probed(p Pass, o Outcome, slow bool, now time.Time) {
 	if h.proved >= c.Probes {
 		h.turn(closed, now, false)
 		h.publish(Notice{State: Closed})
-	} else if c.Shared != nil {
-		c.Shared.Probed(h.name, c.Probes, o)
+	} else {
+		h.hand(ticket, o)
 	}
 }
 

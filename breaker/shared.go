@@ -12,14 +12,15 @@ type Shared interface {
 	// Publish tells the others. It must not wait.
 	Publish(n Notice)
 	// Probe asks for one of so many probes of a half-open breaker that all
-	// instances share. A probe that does not end is free again after the
-	// timeout. It is the one thing that may wait, but not for long: only a
-	// call that would be refused otherwise waits for it. On an error the
-	// instance goes by what it knows.
-	Probe(host string, probes int, timeout time.Duration) (granted bool, err error)
-	// Probed says how one ended: Success when it proved the host well,
-	// Ignored when it did not say. Failures are published. It must not wait.
-	Probed(host string, probes int, o Outcome)
+	// instances share: the ticket is empty when all are taken. A probe that
+	// does not end is free again after the timeout. It is the one thing that
+	// may wait, but not for long: only a call that would be refused otherwise
+	// waits for it. On an error the instance goes by what it knows.
+	Probe(host string, probes int, timeout time.Duration) (ticket string, err error)
+	// Probed says how the probe with a ticket ended: Success when it proved the
+	// host well, Ignored when it did not say. Failures are published. It must
+	// not wait.
+	Probed(host, ticket string, probes int, o Outcome)
 }
 
 // Notice is what one instance tells the others.

@@ -41,15 +41,15 @@ func (b *bucket) fits(now time.Duration, units int64) bool {
 	return units == 0 || b.window.room(now) >= units
 }
 
-// when is the instant, now or later, at which units may be taken.
-func (b *bucket) when(now time.Duration, units int64) time.Duration {
+// when is the instant, from or later, at which units may be taken.
+func (b *bucket) when(now, from time.Duration, units int64) time.Duration {
 	switch {
 	case b.fits(now, units):
-		return now
+		return from
 	case b.rule.concurrent:
 		return never
 	}
-	return b.window.free(now, 0, units)
+	return b.window.free(from, 0, units)
 }
 
 // take books units.
@@ -79,7 +79,7 @@ func (l *Limiter) find(parts []part, q *Request) []part {
 		if b == nil {
 			b = l.bucketOf(r, q)
 		}
-		parts = append(parts, part{bucket: b, units: r.cost(q)})
+		parts = append(parts, part{bucket: b, units: min(r.cost(q), b.window.allowed)})
 	}
 	return parts
 }

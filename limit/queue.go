@@ -265,7 +265,7 @@ func (l *Limiter) due(parts []part, now time.Duration) (at time.Duration, blocki
 		}
 		free := never
 		if p.bucket.closed != l.pass {
-			free = p.bucket.when(now, p.units)
+			free = p.bucket.when(now, now, p.units)
 		}
 		if free > now {
 			p.bucket.closed = l.pass

@@ -79,9 +79,8 @@ func (w *window) book(now time.Duration, units int64) {
 }
 
 // free is the instant, from or later, at which there is room for units when
-// ahead is taken before as soon as it can be.
+// ahead is taken before as soon as it can be. What is too old must be forgotten.
 func (w *window) free(from time.Duration, ahead, units int64) time.Duration {
-	w.forget(from)
 	needed := ahead + units
 	rounds := (needed - 1) / w.allowed
 	needed -= rounds * w.allowed

@@ -14,6 +14,7 @@ import (
 	"math"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,6 +53,7 @@ type Parser struct {
 
 // compiled is one declared signal.
 type compiled struct {
+	speaks                                       []string // headers without which it tells nothing
 	name                                         string
 	limit, used, remaining, near, reset, lasting place
 	percent                                      bool
@@ -92,6 +94,14 @@ func Compile(limits catalog.Limits) *Parser {
 			name: s.For, percent: s.Percent, format: s.ResetFormat, lastingFormat: s.WindowFormat,
 			limit: placeOf(s.Limit, s.Body), used: placeOf(s.Used, s.Body), remaining: placeOf(s.Remaining, s.Body),
 			near: placeOf(s.Near, s.Body), reset: placeOf(s.Reset, s.Body), lasting: placeOf(s.Window, s.Body),
+		}
+		for _, pl := range []place{c.remaining, c.used, c.near} {
+			if pl.header != "" && !slices.Contains(c.speaks, pl.header) {
+				c.speaks = append(c.speaks, pl.header)
+			}
+		}
+		if c.speaks == nil {
+			c.speaks = []string{c.limit.header}
 		}
 		if s.Body {
 			p.bodies = append(p.bodies, c)
@@ -144,13 +154,25 @@ func (p *Parser) Body(dst []Signal, body []byte, now time.Time) []Signal {
 // Reads reports whether the profile has signals in bodies.
 func (p *Parser) Reads() bool { return len(p.bodies) > 0 }
 
-// silent reports whether none of the headers is there: the usual case, and a
-// cheap one.
-func (c *compiled) silent(h http.Header) bool {
-	return !has(h, &c.remaining) && !has(h, &c.used) && !has(h, &c.limit) && !has(h, &c.near)
+// Silent reports whether the headers tell nothing: the usual case, and a cheap
+// one.
+func (p *Parser) Silent(h http.Header) bool {
+	for i := range p.headers {
+		if !p.headers[i].silent(h) {
+			return false
+		}
+	}
+	return true
 }
 
-func has(h http.Header, p *place) bool { return p.header != "" && len(h[p.header]) > 0 }
+func (c *compiled) silent(h http.Header) bool {
+	for _, name := range c.speaks {
+		if len(h[name]) > 0 {
+			return false
+		}
+	}
+	return true
+}
 
 // clock is the provider's: its Date, unless that is nonsense.
 func clock(h http.Header, now time.Time) time.Time {

@@ -92,3 +92,48 @@ func TestChangesWhileAsking(t *testing.T) {
 		})
 	}
 }
+
+// R4.10: four instances, 250 calls a second each, and a provider that is down
+// for a minute: together they disturb it no more than one would, and all are
+// closed soon after it is back.
+func TestAMinuteOfFailureTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const instances = 4
+		memory := breakertest.NewMemory(nil)
+		var sets [instances]*watched
+		for i := range sets {
+			sets[i] = watch(breaker.Config{Shared: memory.Join()})
+		}
+		start, reached := time.Now(), 0
+		down := func() bool { at := time.Since(start); return at >= 30*time.Second && at < 90*time.Second }
+		var closed [instances]time.Duration
+		for i := 0; time.Since(start) < 3*time.Minute; i++ {
+			s := sets[i%instances]
+			before := s.State(api).State
+			if pass, err := s.Allow(api); err == nil {
+				o := breaker.Success
+				if down() {
+					o = breaker.Failure
+					if before != breaker.Closed {
+						reached++
+					}
+				}
+				time.AfterFunc(quick, func() { pass.Done(o, quick) })
+			} else if !down() {
+				closed[i%instances] = time.Since(start) - 90*time.Second // refused still
+			}
+			time.Sleep(time.Millisecond) // virtual time
+		}
+		t.Logf("%d of 60,000 calls reached it while it was held back; the last refusals %s after it came back", reached, closed)
+		if reached > 3*4 {
+			t.Errorf("%d calls reached it, want no more than of one instance", reached)
+		}
+		for i, s := range sets {
+			s.is(t, breaker.Closed)
+			if closed[i] > 41*time.Second {
+				t.Errorf("instance %d refused calls for %s after it came back", i, closed[i])
+			}
+		}
+	})
+}

@@ -39,6 +39,8 @@ var rules = []struct {
 	{"cache", []string{"database/sql", module + "/store/...", module + "/send", module + "/call", module + "/limit", module + "/retry", module + "/classify", module + "/bulk", module + "/paginate"}, "a stage is handed the next one as a function; it knows no other"},
 	{"bulk", []string{"database/sql", module + "/store/...", module + "/send", module + "/call", module + "/limit", module + "/retry", module + "/classify", module + "/cache", module + "/paginate"}, "a stage is handed the next one as a function; it knows no other"},
 	{"paginate", []string{"database/sql", module + "/store/...", module + "/send", module + "/call", module + "/limit", module + "/retry", module + "/classify", module + "/cache", module + "/bulk"}, "a stage is handed the next one as a function; it knows no other"},
+	{"breaker", []string{module + "/store/...", module + "/send", module + "/call", module + "/limit", "github.com/redis/..."}, "a breaker goes by what it is told; whom it tells is an interface"},
+	{"breaker/redis", []string{module + "/store/...", module + "/send", module + "/call", module + "/limit"}, "stages do not know each other"},
 	{"mapping", []string{"net/http", "database/sql"}, "mapping is pure"},
 	{"receive", []string{"database/sql", module + "/store/...", module + "/deliver", module + "/call"}, "neighbours do not know each other; the root wires them"},
 	{"deliver", []string{"database/sql", module + "/store/...", module + "/receive", module + "/call"}, "neighbours do not know each other; the root wires them"},

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 )
 
 // Summary is what a list says about a provider.
@@ -124,7 +125,7 @@ func match(s *Summary, word string) (score int, byName bool) {
 		case strings.HasPrefix(name, word):
 			score = max(score, 86+own)
 		case slip > 0:
-			score = max(score, 80+own-5*slip)
+			score = max(score, 82+own-7*slip)
 		case len(word) > 2 && strings.Contains(name, word):
 			score = max(score, 60+own)
 		}
@@ -132,14 +133,16 @@ func match(s *Summary, word string) (score int, byName bool) {
 	if score > 0 {
 		return score, true
 	}
-	if s.Category == word {
-		return 50, false
+	if s.Category == word || slices.Contains(strings.FieldsFunc(strings.ToLower(s.Text), notLetter), word) {
+		return 71, false
 	}
 	if len(word) > 2 && strings.Contains(strings.ToLower(s.Text)+" "+s.Category, word) {
 		return 40, false
 	}
 	return 0, false
 }
+
+func notLetter(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 
 // slips is how many letters have to be changed, added, left out or swapped with
 // their neighbour to come from one word to the other; 0 when that are too many

@@ -82,7 +82,7 @@ func TestSearch(t *testing.T) {
 		"twitter":             "x",
 		"whatsapp":            "whatsapp-cloud",
 		"bank accounts":       "increase modern-treasury plaid qonto",
-		"payments subscript":  "lemon-squeezy paddle polar razorpay",
+		"payments subscript":  "chargebee lemon-squeezy paddle polar razorpay",
 		"parcel":              "easypost shippo shipstation",
 		"hubspott":            "hubspot",
 		"zendesc":             "zendesk",

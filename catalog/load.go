@@ -39,10 +39,23 @@ func (e *ParseError) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message)
 }
 
+// maxSize of a profile's file; the largest of the embedded ones has 9 kB.
+const maxSize = 1 << 20
+
 // Parse reads a profile. It is strict: an unknown key, a key written twice and a
 // value of the wrong kind are errors, a *ParseError with the place. name is the
 // file's name, for the error. Parse does not judge the content; Lint does.
-func Parse(name string, data []byte) (*Profile, error) {
+func Parse(name string, data []byte) (profile *Profile, err error) {
+	// The YAML reader panics on some input that nobody would write, such as a
+	// tagged number where a list belongs.
+	defer func() {
+		if r := recover(); r != nil {
+			profile, err = nil, &ParseError{File: name, Message: fmt.Sprintf("this is no profile: the YAML can't be read (%v)", r)}
+		}
+	}()
+	if len(data) > maxSize {
+		return nil, &ParseError{File: name, Message: fmt.Sprintf("%d bytes are too many for a profile; %d are allowed", len(data), maxSize)}
+	}
 	var p Profile
 	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
 	if err := decoder.Decode(&p); err != nil {
@@ -114,7 +127,7 @@ func unknown(id string) error {
 	hint := fmt.Sprintf("there are %d; look for one with: sallyport catalog search TEXT", len(IDs()))
 	var near []string
 	for _, hit := range Search(id) {
-		if hit.near && hit.Score > 70 && len(near) < 3 {
+		if hit.near && hit.Score > 65 && len(near) < 3 {
 			near = append(near, hit.ID)
 		}
 	}

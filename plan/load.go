@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"reflect"
 
 	"github.com/sallyport/sallyport/catalog"
@@ -11,7 +12,8 @@ import (
 
 // Load reads a plan file. The catalogue function finds the profile the plan
 // stands on (catalog.Load is one); when it is nil, Provider stays nil and
-// nothing is checked against a profile.
+// nothing is checked against a profile. Profiles of one's own, in the folder
+// catalog beside the plan, come first.
 //
 // Mistakes in the file are returned as *Errors, all of one run; other errors
 // are of the operating system. A plan is returned only without mistakes.
@@ -25,6 +27,9 @@ func Load(file string, catalogue func(id string) (*catalog.Profile, error)) (*Pl
 	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("read plan: %w", err)
+	}
+	if catalogue != nil {
+		catalogue = catalog.Beside(filepath.Join(filepath.Dir(file), catalog.OwnFolder), catalogue)
 	}
 	return Parse(file, data, catalogue)
 }

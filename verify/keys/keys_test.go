@@ -290,3 +290,42 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+// R0.7: a transport for exact hosts serves patterns, each host by its own, and
+// only so many of them.
+func TestPerHost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		opened := map[string]*server{}
+		f, err := keys.New(keys.Config{
+			Hosts: []string{"*.example.org"},
+			Transport: keys.PerHost(func(host string) (http.RoundTripper, error) {
+				if host == "closed.example.org" {
+					return nil, errors.New("not this one")
+				}
+				opened[host] = &server{answer: func(_ int64, r *http.Request) (int, string, error) {
+					if r.URL.Host != host {
+						t.Errorf("%s was asked for %s", host, r.URL.Host)
+					}
+					return 200, jwks(t, "a"), nil
+				}}
+				return opened[host], nil
+			}),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 100 {
+			n := verify.Need{URL: fmt.Sprintf("https://h%d.example.org/", i), Format: "jwks"}
+			if found, err := f.Keys(t.Context(), n); (err == nil) != (i < 64) || err == nil && len(found) != 1 {
+				t.Errorf("host %d: %v", i, err)
+			}
+		}
+		if _, err := f.Keys(t.Context(), verify.Need{URL: "https://closed.example.org/", Format: "jwks"}); err == nil {
+			t.Error("a transport that can't be opened answers")
+		}
+		if len(opened) != 64 {
+			t.Errorf("%d transports", len(opened))
+		}
+	})
+}

@@ -7,6 +7,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/lease"
 	"github.com/sallyport/sallyport/store/storetest"
 )
 
@@ -45,8 +47,15 @@ func TestStore(t *testing.T) {
 		s := openTest(t, Options{})
 		s.writer.failCommits(&failing)
 		return storetest.Harness{
-			Store:   s,
-			Queue:   s.EventQueue(),
+			Store: s,
+			Queue: s.EventQueue(),
+			CallQueue: func(s storetest.Store) lease.Queue[integration.Call, integration.CallOutcome] {
+				one, ok := s.(*Store)
+				if !ok {
+					t.Fatalf("a %T", s)
+				}
+				return one.CallQueue()
+			},
 			Commits: func() int64 { return s.Stats().Commits },
 			FailCommits: func(err error) {
 				if err == nil {

@@ -24,6 +24,15 @@ type Store interface {
 	Call(ctx context.Context, id string) (integration.Call, error)
 	CallCounts(ctx context.Context, service, tenant string) (integration.Counts, error)
 	SettleCall(ctx context.Context, id string, state integration.CallState, audit integration.AuditEntry) error
+	RequeueCall(ctx context.Context, id string, now, expires time.Time, audit integration.AuditEntry) error
+	CancelCall(ctx context.Context, id string, now time.Time, finished *integration.Event, audit integration.AuditEntry) error
+	BeginTurn(ctx context.Context, id string, turn int) error
+	ForgetAnswers(ctx context.Context, now time.Time, most int) (n int, err error)
+	CreateJob(ctx context.Context, j *integration.Job, audit integration.AuditEntry) error
+	AdvanceJob(ctx context.Context, id string, now, expires time.Time, most int) (more bool, err error)
+	UnfinishedJobs(ctx context.Context) ([]integration.Job, error)
+	Job(ctx context.Context, id string) (integration.Job, error)
+	CancelJob(ctx context.Context, id string, now time.Time, audit integration.AuditEntry) error
 	CreateKey(ctx context.Context, key integration.APIKey, audit integration.AuditEntry) error
 	KeyByHash(ctx context.Context, hash string) (integration.APIKey, error)
 	Keys(ctx context.Context) ([]integration.APIKey, error)
@@ -41,6 +50,8 @@ type Harness struct {
 	Store Store
 	// Queue lends the store's events.
 	Queue lease.Queue[integration.Event, integration.Outcome]
+	// CallQueue returns the queue of a store's calls.
+	CallQueue func(s Store) lease.Queue[integration.Call, integration.CallOutcome]
 	// Commits is how many transactions were committed so far.
 	Commits func() int64
 	// FailCommits makes commits fail with err from now on; nil mends them.
@@ -74,6 +85,14 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"OtherCalls", testOtherCalls},
 		{"CallFilters", testCallFilters},
 		{"SettleCall", testSettleCall},
+		{"QueuedCall", testQueuedCall},
+		{"TurnsOfACall", testTurns},
+		{"CallInDoubt", testDoubt},
+		{"CallPriority", testPriority},
+		{"TenantHeldBack", testHeldBack},
+		{"FairBetweenTenants", testFair},
+		{"RequeueCall", testRequeue},
+		{"Jobs", testJobs},
 		{"Keys", testKeys},
 		{"AuditLog", testAuditLog},
 		{"Drift", testDrift},
@@ -93,8 +112,9 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 type fixture struct {
 	*testing.T
 	Harness
-	mu sync.Mutex
-	n  int
+	mu    sync.Mutex
+	n     int
+	calls lease.Queue[integration.Call, integration.CallOutcome]
 }
 
 // event makes an event that differs from all others of the fixture.

@@ -35,7 +35,7 @@ func (s *Service) changed(c breaker.Change) {
 	}
 	if c.State == breaker.Opened {
 		level = slog.LevelError
-		attrs = append(attrs, slog.Time("until", c.Until), slog.Bool("alert", true))
+		attrs = append(attrs, slog.Time("until", c.Until), slog.Bool("alert", !c.Learned)) // the instance that saw it alerts
 	}
 	s.log.LogAttrs(context.Background(), level, "breaker.changed", attrs...)
 }

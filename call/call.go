@@ -109,6 +109,8 @@ type Config struct {
 	// Breakers tells other instances of what the breakers here do; nil: each for
 	// itself.
 	Breakers breaker.Shared
+	// Told keeps an event of our own durably, to be delivered; nil: nobody is told.
+	Told func(context.Context, *integration.Event) error
 	// Noticer looks at a sample of the answers; nil: nobody does.
 	Noticer Noticer
 }
@@ -133,6 +135,7 @@ type Service struct {
 	budget     *retry.Budget
 	cache      *cache.Cache
 	noticer    Noticer
+	told       func(context.Context, *integration.Event) error
 	dialect    *classify.Dialect
 	policy     *retry.Policy
 	routes     *plan.Routes
@@ -167,16 +170,13 @@ func New(c Config) (*Service, error) {
 	if c.Refused == nil {
 		c.Refused = func() {}
 	}
-	if c.Noticer == nil {
-		c.Noticer = unnoticed{}
-	}
 	profile := c.Plan.Provider
 	s := &Service{
 		plan: c.Plan, secret: c.Secret, refusal: c.Refused, transport: c.Transport, journal: c.Journal, log: c.Log.With("service", c.Plan.Service), now: c.Now, dice: c.Dice,
 		profile: profile, routes: c.Plan.Routes(),
-		noticer: c.Noticer,
-		cache:   cache.New(cache.Config{Now: c.Now}),
-		budget:  retry.NewBudget(retry.BudgetConfig{Share: float64(c.Plan.Calls.RetryBudget.Or(plan.DefaultRetryBudget)) / 100}),
+		noticer: c.Noticer, told: c.Told,
+		cache:  cache.New(cache.Config{Now: c.Now}),
+		budget: retry.NewBudget(retry.BudgetConfig{Share: float64(c.Plan.Calls.RetryBudget.Or(plan.DefaultRetryBudget)) / 100}),
 	}
 	s.policy = retry.New(c.Plan, cmp.Or(c.Deadline, c.Plan.Calls.Deadline.Or(plan.DefaultDeadline))).Within(s.budget)
 	var err error

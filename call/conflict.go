@@ -1,6 +1,7 @@
 package call
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -84,17 +85,20 @@ func (j *journey) repeatWith(content []byte, header, value string) {
 // current is the provider's state now, read by the endpoint the plan names: the
 // answer to hand on, and as the merge takes it.
 func (s *Service) current(ctx context.Context, j *journey) (*http.Response, conflict.Current, error) {
-	resp, content, err := s.lookUp(ctx, j, j.op.endpoint.OnConflict.Read, s.variables(j), nil)
+	ask := asked{tenant: j.call.Tenant, entry: j.call.Entry}
+	found, err := s.lookUp(ctx, ask, j.op.endpoint.OnConflict.Read, s.variables(j), nil)
 	if err != nil {
 		return nil, conflict.Current{}, err
 	}
-	return resp, conflict.Current{Body: content, Header: resp.Header}, nil
+	return found.response(), conflict.Current{Body: found.body, Header: found.header}, nil
 }
 
 // variables are what the path variables of a journey's endpoint stand for.
-func (s *Service) variables(j *journey) map[string]string {
-	escaped := strings.TrimPrefix(j.url.EscapedPath(), strings.TrimSuffix(s.base.EscapedPath(), "/"))
-	vars, _ := j.op.endpoint.Match(escaped)
+func (s *Service) variables(j *journey) map[string]string { return s.variablesOf(j.op, j.url) }
+
+func (s *Service) variablesOf(op *operation, at *url.URL) map[string]string {
+	escaped := strings.TrimPrefix(at.EscapedPath(), strings.TrimSuffix(s.base.EscapedPath(), "/"))
+	vars, _ := op.endpoint.Match(escaped)
 	for name, value := range vars {
 		if plain, err := url.PathUnescape(value); err == nil {
 			vars[name] = plain
@@ -103,12 +107,26 @@ func (s *Service) variables(j *journey) map[string]string {
 	return vars
 }
 
-// lookUp makes a read of its own for a call: by an endpoint of the plan, with
-// those of the variables it has. The answer's body may be read again.
-func (s *Service) lookUp(ctx context.Context, j *journey, name string, vars map[string]string, query url.Values) (*http.Response, []byte, error) {
+// found is an answer that was read whole.
+type found struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (f *found) response() *http.Response {
+	return &http.Response{
+		Status: http.StatusText(f.status), StatusCode: f.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: f.header,
+		Body: io.NopCloser(bytes.NewReader(f.body)), ContentLength: int64(len(f.body)),
+	}
+}
+
+// lookUp makes a read of its own: by an endpoint of the plan, with those of the
+// variables it has. A failure of the provider's is the error.
+func (s *Service) lookUp(ctx context.Context, ask asked, name string, vars map[string]string, query url.Values) (*found, error) {
 	reader, ok := s.endpoints[name]
 	if !ok {
-		return nil, nil, s.unknownEndpoint(name)
+		return nil, s.unknownEndpoint(name)
 	}
 	needed := make(map[string]string, len(vars))
 	for _, v := range reader.endpoint.PathVariables() {
@@ -118,28 +136,28 @@ func (s *Service) lookUp(ctx context.Context, j *journey, name string, vars map[
 	}
 	path, raw, err := fillPath(reader, needed)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	r, err := reader.request(ctx, Request{Query: query})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	inner, err := s.begin(r, path, raw, asked{tenant: j.call.Tenant, entry: j.call.Entry, op: reader, whole: true})
+	ask.op, ask.whole = reader, true
+	inner, err := s.begin(r, path, raw, ask)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	resp, err := s.run(ctx, inner)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	content, err := io.ReadAll(io.LimitReader(resp.Body, maxMapped))
 	_ = resp.Body.Close() // read to its end, or broken
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if inner.call.Failure != nil {
-		return nil, nil, inner.call.Failure
+		return nil, inner.call.Failure
 	}
-	resp.Body = io.NopCloser(strings.NewReader(string(content)))
-	return resp, content, nil
+	return &found{status: resp.StatusCode, header: resp.Header, body: content}, nil
 }

@@ -19,14 +19,6 @@ type Noticer interface {
 	Headers(endpoint string, header http.Header)
 }
 
-// unnoticed is the Noticer where there is none.
-type unnoticed struct{}
-
-func (unnoticed) Answer(string, int, []byte)  {}
-func (unnoticed) MappingFailed(string, error) {}
-func (unnoticed) ErrorCode(string, string)    {}
-func (unnoticed) Headers(string, http.Header) {}
-
 // One in so many successes is looked at, up to so many bytes of it.
 const (
 	noticedOneIn = 20
@@ -36,7 +28,7 @@ const (
 // notice has a success looked at. A body that is streamed to the caller is
 // copied on its way.
 func (s *Service) notice(j *journey, resp *http.Response) {
-	if j.op.name == "" {
+	if j.op.name == "" || s.noticer == nil {
 		return // the plan and the document promise nothing
 	}
 	s.noticer.Headers(j.op.name, resp.Header)
@@ -56,7 +48,7 @@ func (s *Service) notice(j *journey, resp *http.Response) {
 
 // noticeFailure has the provider's code of a failure looked at.
 func (s *Service) noticeFailure(j *journey, f *integration.Failure) {
-	if j.op.name != "" && f.ProviderCode != "" {
+	if s.noticer != nil && j.op.name != "" && f.ProviderCode != "" {
 		s.noticer.ErrorCode(j.op.name, f.ProviderCode)
 	}
 }

@@ -233,7 +233,9 @@ func (op *operation) fill(resp *http.Response, out *Response, content []byte, fa
 		return nil
 	}
 	if out.Body, err = op.receive.In(content); err != nil {
-		op.noticer.MappingFailed(op.name, err)
+		if op.noticer != nil {
+			op.noticer.MappingFailed(op.name, err)
+		}
 		return op.unmapped(resp, out, CodeAnswer, err)
 	}
 	return nil

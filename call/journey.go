@@ -186,6 +186,9 @@ func (s *Service) settle(ctx context.Context, j *journey, resp *http.Response, f
 	if resp == nil {
 		return nil, f
 	}
+	if f.Class == integration.ClassMissing {
+		s.missing(ctx, j, resp.StatusCode)
+	}
 	j.mark(resp, f.Reason)
 	return resp, nil
 }

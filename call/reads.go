@@ -34,10 +34,13 @@ func (s *Service) answer(ctx context.Context, j *journey) (*http.Response, error
 	asked := &http.Request{Method: j.call.Method, URL: &at, Header: j.header.Clone(), Host: at.Host}
 	o := cache.Options{Tenant: j.call.Tenant, TTL: j.op.endpoint.Cache.Or(0), Good: s.good}
 	resp, err := s.cache.Do(ctx, asked, o, func(ctx context.Context, conditional http.Header) (*http.Response, error) {
+		for _, name := range conditions {
+			delete(j.header, name) // of the question before; the caller's own do not come here
+		}
 		for name, values := range conditional {
 			j.header[name] = values
 		}
-		return s.run(ctx, j)
+		return kept(s.run(ctx, j))
 	})
 	if j.op.endpoint.Fallback == "cached" && s.passing(resp, err) { // R4.11
 		if old, ok := s.cache.Stale(asked, j.call.Tenant); ok {
@@ -68,6 +71,21 @@ func (s *Service) answer(ctx context.Context, j *journey) (*http.Response, error
 	}
 	resp.Request = j.request // ours carries the credential
 	return resp, nil
+}
+
+// conditions are what a cache asks with (RFC 9110, section 13.1).
+var conditions = []string{"If-None-Match", "If-Modified-Since"}
+
+// kept takes from a provider's answer what it says about keeping it. Providers
+// of APIs forbid it wholesale (Stripe's answers all say no-store); here the plan
+// has named the endpoint and the time, and its word stands.
+func kept(resp *http.Response, err error) (*http.Response, error) {
+	if err == nil && resp.Header.Get(HeaderFallback) == "" {
+		for _, name := range []string{"Cache-Control", "Pragma", "Expires"} {
+			resp.Header.Del(name)
+		}
+	}
+	return resp, err
 }
 
 // tell writes onto a stand-in which call it stands in for.

@@ -63,7 +63,7 @@ func TestCache(t *testing.T) {
 			case r.Header.Get("If-None-Match") == `"1"`:
 				return answer(304, ``, "ETag: \"1\"")(r)
 			}
-			return answer(200, `{"id":"cus_1","currency":"usd"}`, "ETag: \"1\"")(r)
+			return answer(200, `{"id":"cus_1","currency":"usd"}`, "ETag: \"1\"", "Cache-Control: no-cache, no-store")(r)
 		})
 		get := func(want string, requests int) {
 			t.Helper()

@@ -10,7 +10,10 @@ import (
 const ownSource = "sallyport:"
 
 // The events of our own.
-const EventCallFinished = "sallyport.call.finished" // a call that nobody waited for came to its end
+const (
+	EventCallFinished    = "sallyport.call.finished" // a call that nobody waited for came to its end
+	EventResourceMissing = "resource.missing"        // the provider no longer has what a call asked for (R4.4)
+)
 
 // OwnEvent is an event of our own for one destination of a service's plan,
 // which is delivered as a provider's event is. id is ours; about is what it is

@@ -39,7 +39,9 @@ type Endpoint struct {
 	// What a caller gets while the provider can't be reached: queue keeps the
 	// call, cached is the last answer, default a fixed one, fail an error.
 	Fallback string `yaml:"fallback,omitempty" json:"fallback,omitempty" jsonschema:"enum=queue,enum=cached,enum=default,enum=fail"`
-	// How long an answer may be served again; only where effect is read.
+	// How long an answer may be served again; only where effect is read. It
+	// stands above what the provider's Cache-Control says. Identical reads in
+	// flight then share one request.
 	Cache Duration `yaml:"cache,omitempty" json:"cache,omitempty"`
 	// The answer of "fallback: default": JSON text in the provider's shape.
 	Default string `yaml:"default,omitempty" json:"default,omitempty"`

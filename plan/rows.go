@@ -294,7 +294,7 @@ func (b *rowBuilder) limits() {
 
 func (b *rowBuilder) breaker() {
 	k := b.plan.Breaker
-	b.add("breaker", "failures", "breaker.failures", "", "calls are held back when %d%% of at least %d calls within %s failed",
+	b.add("breaker", "failures", "breaker.failures", "", "calls are held back when %d%% of at least %d calls within %s failed, or none succeeded for a tenth of that time",
 		k.Failures.Or(DefaultBreakerFailures), cmp.Or(k.Minimum, DefaultBreakerMinimum), Duration(k.Window.Or(DefaultBreakerWindow)))
 	b.add("breaker", "slow_calls", "breaker.slow_calls", "", "calls are held back when %d%% of them took longer than %s",
 		k.SlowCalls.Or(DefaultBreakerSlowCalls), Duration(k.Slow.Or(DefaultBreakerSlow)))

@@ -138,6 +138,39 @@ func (n *tenants) Transport(tenant string, entry integration.Entry) http.RoundTr
 	return n.Calls.Transport(tenant, entry)
 }
 
+// Slack's SDKs send the key as a field of their forms. It is taken out, and the
+// rest of the form is left as it came.
+func TestProxyKeyInForm(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
+	ask := func(kind, body string) answer {
+		return b.hostAsk("stripe.localhost", "/v1/chat", func(r *http.Request) {
+			r.Method, r.Body, r.ContentLength = http.MethodPost, io.NopCloser(strings.NewReader(body)), int64(len(body))
+			r.Header.Set("Content-Type", kind)
+		})
+	}
+	const urlencoded = "application/x-www-form-urlencoded; charset=utf-8"
+	for in, want := range map[string]string{
+		"token=" + b.app + "&channel=C1&text=a%20b+c&x": "channel=C1&text=a%20b+c&x",
+		"channel=C1&token=" + b.app + "%40acme":         "channel=C1",
+		"token=" + b.app:                                "",
+		"a%zz=1&token=" + b.app + "&b":                  "a%zz=1&b",
+	} {
+		if a := ask(urlencoded, in); a.status != http.StatusOK || a.text != want {
+			t.Errorf("%d %q, want %q", a.status, a.text, want)
+		}
+	}
+	for name, a := range map[string]answer{
+		"no key":         ask(urlencoded, "token=xoxb-1"),
+		"no form":        ask("text/plain", "token="+b.app),
+		"a form too big": ask(urlencoded, "token="+b.app+"&fill="+strings.Repeat("x", 256<<10)),
+	} {
+		if a.status != http.StatusUnauthorized {
+			t.Errorf("%s: %d %s", name, a.status, a.text)
+		}
+	}
+}
+
 // The tenant stands in a header, or behind the key where an SDK can't send one.
 func TestProxyTenant(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,8 @@ package api
 
 import (
 	"encoding/base64"
+	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -18,11 +20,20 @@ const MaxTenant = 256
 // admit lets a proxied request through that carries one of our keys. The
 // provider's SDK puts the key it was given where the provider wants it, so it is
 // looked for there: in Authorization under any scheme, in X-Api-Key, and in the
-// profile's own place. An SDK that can't send a header of ours may name the
+// profile's own place, and in a form, where Slack's put it. An SDK that can't send a header of ours may name the
 // tenant behind its key, as sp_…@TENANT. What was for us goes no further.
 func (s *server) admit(one *Integration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		presented, tenant, named := strings.Cut(presentedKey(r, one), "@")
+		form, err := formOf(r)
+		if err != nil {
+			problem.Write(w, &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_request", Detail: "the body broke off"})
+			return
+		}
+		found := presentedKey(r, one)
+		if found == "" {
+			found = form.key()
+		}
+		presented, tenant, named := strings.Cut(found, "@")
 		ctx, p := s.authenticateKey(r.Context(), presented, integration.ScopeApp)
 		if p != nil {
 			challenge(w.Header(), p)
@@ -31,6 +42,7 @@ func (s *server) admit(one *Integration, next http.Handler) http.Handler {
 		}
 		inner := r.WithContext(ctx)
 		inner.Header, inner.URL = withoutKey(r.Header, presented), urlWithoutKey(r.URL, presented)
+		form.without(inner, presented)
 		if values := r.Header.Values(TenantHeader); len(values) > 0 {
 			if len(values) > 1 || named && values[0] != tenant {
 				problem.Write(w, tenantProblem("the request names two tenants", "Name the tenant once: in "+TenantHeader+", or behind the key."))
@@ -128,10 +140,62 @@ func urlWithoutKey(u *url.URL, key string) *url.URL {
 		return u
 	}
 	out := *u
-	parts := slices.DeleteFunc(strings.Split(u.RawQuery, "&"), func(part string) bool {
-		plain, err := url.QueryUnescape(part)
-		return err != nil || strings.Contains(plain, key)
-	})
-	out.RawQuery = strings.Join(parts, "&")
+	out.RawQuery = partsWithout(u.RawQuery, key)
 	return &out
+}
+
+// partsWithout are the parameters of a query or a form less those that hold the
+// key.
+func partsWithout(encoded, key string) string {
+	return strings.Join(slices.DeleteFunc(strings.Split(encoded, "&"), func(part string) bool {
+		plain, err := url.QueryUnescape(part)
+		return err == nil && strings.Contains(plain, key)
+	}), "&")
+}
+
+// maxForm is how large a form may be that is looked into, in bytes. It is read
+// before anybody knows who sends it.
+const maxForm = 256 << 10
+
+// form is the body of a request that is one and short enough; empty otherwise.
+type form string
+
+// formOf reads a form and leaves it in the request as well.
+func formOf(r *http.Request) (form, error) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/x-www-form-urlencoded" || r.ContentLength <= 0 || r.ContentLength > maxForm {
+		return "", nil //nolint:nilerr // what is no form is not looked into
+	}
+	content, err := io.ReadAll(r.Body)
+	if err != nil {
+		return "", err
+	}
+	r.Body = held{strings.NewReader(string(content))}
+	return form(content), nil
+}
+
+// held is a body that was read already.
+type held struct{ *strings.Reader }
+
+// Close does nothing.
+func (held) Close() error { return nil }
+
+func (f form) key() string {
+	for part := range strings.SplitSeq(string(f), "&") {
+		_, value, _ := strings.Cut(part, "=")
+		if plain, err := url.QueryUnescape(value); err == nil && strings.HasPrefix(plain, keyPrefix) {
+			return plain
+		}
+	}
+	return ""
+}
+
+// without puts the form less the key into r.
+func (f form) without(r *http.Request, key string) {
+	if !strings.Contains(string(f), keyPrefix) {
+		return
+	}
+	rest := partsWithout(string(f), key)
+	r.Body, r.ContentLength = held{strings.NewReader(rest)}, int64(len(rest))
+	r.Header.Del("Content-Length")
 }

@@ -40,6 +40,9 @@ type upload struct {
 }
 
 func (s *server) uploaded(w http.ResponseWriter, r *http.Request) io.ReadCloser {
+	if _, ok := r.Body.(held); ok {
+		return r.Body
+	}
 	body := io.ReadCloser(&upload{ReadCloser: r.Body, controller: http.NewResponseController(w)})
 	if s.ProxyBodyLimit > 0 {
 		body = http.MaxBytesReader(w, body, s.ProxyBodyLimit)

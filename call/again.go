@@ -15,37 +15,6 @@ import (
 	"github.com/sallyport/sallyport/send"
 )
 
-// Retry makes a kept call again on a person's word: the same request, with the
-// same idempotency key. The new call, with RetryOf set, says what came of it;
-// the error is nil when it was made, whatever it came to. The kept call itself
-// is not changed.
-//
-// integration.ErrState is the error for a call that is not kept, and an
-// *integration.Failure that for one whose request could not be kept whole.
-func (s *Service) Retry(ctx context.Context, kept *integration.Call) (*integration.Call, error) {
-	if !kept.State.Kept() {
-		return nil, fmt.Errorf("call %s is %s: %w", kept.ID, kept.State, integration.ErrState)
-	}
-	if kept.Service != s.plan.Service {
-		return nil, fmt.Errorf("call %s is of %s, not of %s: %w", kept.ID, kept.Service, s.plan.Service, integration.ErrState)
-	}
-	r, ask, err := s.asked(ctx, kept)
-	if err != nil {
-		return nil, err
-	}
-	ask.entry, ask.retryOf = integration.EntryRetry, kept.ID
-	s.warnForgotten(ctx, kept)
-	path, raw := s.below(r.URL)
-	j, err := s.begin(r, path, raw, ask)
-	if err != nil {
-		return nil, err
-	}
-	if resp, err := s.run(ctx, j); err == nil {
-		_ = resp.Body.Close() // the state is what a person asked for, not the body
-	}
-	return j.call, nil
-}
-
 // asked is the request of a call that can be made again, and what is known
 // beside it. The error is an *integration.Failure.
 func (s *Service) asked(ctx context.Context, kept *integration.Call) (*http.Request, asked, error) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/breaker"
+	"github.com/sallyport/sallyport/limit"
 	"github.com/sallyport/sallyport/plan"
 	"github.com/sallyport/sallyport/retry"
 )
@@ -49,6 +50,10 @@ func (s *Service) ForceBreaker(host string, to breaker.State) { s.breakers.Force
 
 // ResetBreaker closes the breaker of a host and leaves it to itself.
 func (s *Service) ResetBreaker(host string) { s.breakers.Reset(host) }
+
+// Limits are the provider's limits as they stand, and how much of our share is
+// used.
+func (s *Service) Limits() []limit.State { return s.limiter.State() }
 
 // RetrySpending is what was spent of the retry budget lately.
 func (s *Service) RetrySpending() retry.Spending { return s.budget.Spending(s.now()) }

@@ -5,7 +5,7 @@
 // There are three doors and one path behind them (Service.run): Transport is an
 // http.RoundTripper for Go programs, for the provider's own SDK, and for the
 // proxy; Endpoint calls an endpoint of the plan by name, with its mapping;
-// Retry makes a kept call again.
+// Resume gives a call from the durable queue its turn.
 //
 // # What a caller gets
 //

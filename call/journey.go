@@ -54,6 +54,7 @@ func (s *Service) run(ctx context.Context, j *journey) (*http.Response, error) {
 		}
 		resp, attempt, failure := s.attempt(ctx, j) // R4.8, R4.9
 		pass.Done(breaker.OutcomeOf(failure), attempt.Took)
+		s.learn(j, resp) // R4.14
 		if failure == nil {
 			s.report(ctx, j, attempt, nil, retry.Decision{})
 			return s.settle(ctx, j, resp, nil, integration.CallSucceeded)
@@ -101,6 +102,22 @@ func (s *Service) admit(ctx context.Context, j *journey) (secret integration.Sec
 		pass.Done(breaker.Ignored, 0)
 	}
 	return secret, pass, refusal
+}
+
+// asks is what a request asks of the limits.
+func (j *journey) asks() limit.Request {
+	return limit.Request{Path: j.path, Method: j.call.Method, Endpoint: j.op.name, Caller: j.call.Tenant, Cost: j.op.cost, Priority: j.call.Priority}
+}
+
+// learn takes from an answer what it tells about the limits.
+func (s *Service) learn(j *journey, resp *http.Response) {
+	if resp == nil {
+		return
+	}
+	s.limiter.Learn(j.asks(), resp.Header)
+	if b, ok := resp.Body.(*answerBody); ok && b.whole && s.limiter.LearnsFromBodies() {
+		s.limiter.LearnBody(j.asks(), b.start)
+	}
 }
 
 // decide asks the policy what follows a failed attempt.

@@ -204,7 +204,7 @@ func TestLargeBody(t *testing.T) {
 				t.Errorf("%s with %d bytes kept", c.State, len(c.Body))
 			}
 			var f *integration.Failure
-			if _, err := b.Retry(t.Context(), &c); !errors.As(err, &f) || f.Code != call.CodeNotKept || len(b.provider.sent) != 1 {
+			if err := b.Whole(&c); !errors.As(err, &f) || f.Code != call.CodeNotKept || len(b.provider.sent) != 1 {
 				t.Errorf("made again: %v", err)
 			}
 		})

@@ -264,3 +264,43 @@ func TestEndpointLater(t *testing.T) {
 		}
 	})
 }
+
+// R4.7, R5.11: a person's word is enough to make a call again whose key the
+// provider has forgotten; the log says so.
+func TestResumeByHand(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := parse(t, strings.Replace(stripePlan, "http://127.0.0.1:4010", "http://127.0.0.1:4010/base", 1))
+		b := newBundle(t, p, "development", answer(503, ""), answer(200, `{"id":"cus_1"}`))
+		c := b.later(t, http.MethodPost, customers+"?expand%5B%5D=x", "email=a")
+		o, _ := b.resume(t, c)
+		time.Sleep(25 * time.Hour) // virtual
+		kept := o.Call
+		kept.KeptAs, kept.RetriedAfter, kept.ExpiresAt = integration.CallFailed, 1, time.Now().Add(time.Hour)
+		if o, _ = b.resume(t, kept); o.Call.State != integration.CallSucceeded || len(o.Call.Attempts) != 2 {
+			t.Fatalf("%+v", o.Call)
+		}
+		if !strings.Contains(b.log.String(), "call.key_forgotten") {
+			t.Error("nobody is told that the provider has forgotten the key after 24h")
+		}
+		first, last := b.provider.asked[0], b.provider.asked[1]
+		if first.URL.String() != last.URL.String() || first.URL.Path != "/base/v1/customers" || string(b.provider.sent[0]) != string(b.provider.sent[1]) || last.Header.Get("Authorization") != "Bearer "+canary {
+			t.Errorf("%s %q, then %s %q", first.URL, b.provider.sent[0], last.URL, b.provider.sent[1])
+		}
+	})
+}
+
+// What was not kept whole can't be made again, and goes back to the person.
+func TestResumeNotWhole(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, parse(t, stripePlan), "development", answer(200, `{}`))
+	c := b.later(t, http.MethodPost, customers, "email=a")
+	c.Path, c.KeptAs = "/v1/customers?access_token=[redacted]", integration.CallUnknown
+	var f *integration.Failure
+	if err := b.Whole(&c); !errors.As(err, &f) || f.Code != call.CodeNotKept {
+		t.Errorf("%v", err)
+	}
+	if o, _ := b.resume(t, c); o.Call.State != integration.CallUnknown || o.Call.Failure.Code != call.CodeNotKept || len(b.provider.asked) != 0 {
+		t.Errorf("%+v", o.Call)
+	}
+}

@@ -59,12 +59,11 @@ func (d *door) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // asked is what a door knows about a call beside its request.
 type asked struct {
-	tenant  string
-	entry   integration.Entry
-	op      *operation // nil: found by method and path
-	key     string     // idempotency key; empty: the caller's header, or one is made
-	retryOf string
-	whole   bool
+	tenant string
+	entry  integration.Entry
+	op     *operation // nil: found by method and path
+	key    string     // idempotency key; empty: the caller's header, or one is made
+	whole  bool
 }
 
 // callRecord is a call and room for its first attempts in one piece; the journal
@@ -94,7 +93,7 @@ func (s *Service) begin(r *http.Request, path, raw string, ask asked) (*journey,
 	}
 	c := &callRecord{Call: integration.Call{
 		ID: id.String(), Service: s.plan.Service, Tenant: ask.tenant, Endpoint: op.name, Entry: ask.entry, Method: method, Effect: string(op.effect),
-		State: integration.CallRunning, CreatedAt: s.now().UTC(), RetryOf: ask.retryOf,
+		State: integration.CallRunning, CreatedAt: s.now().UTC(),
 	}}
 	c.Attempts = c.attempts[:0]
 	j := &journey{call: &c.Call, op: op, request: r, path: path, body: held, whole: ask.whole, header: outgoing(r.Header)}

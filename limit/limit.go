@@ -61,6 +61,10 @@ type Request struct {
 	// are kept for each, and all have the same right to turns. Empty: the one
 	// credential of the plan.
 	Tenant string
+	// Caller is on whose behalf the request is made. Those who wait have turns
+	// one caller after the other, so that one with many requests does not hold
+	// up the others. Empty: Tenant.
+	Caller string
 	// Account is the provider's account the call is about, for limits per
 	// account, workspace, store and the like. Empty: the one account of the plan.
 	Account string
@@ -195,7 +199,7 @@ func (l *Limiter) join(ctx context.Context, parts []part, start time.Duration, q
 		return nil, l.refusal(wait, blocking)
 	}
 	w := &waiter{parts: append([]part(nil), parts...), until: start + l.patience, ready: make(chan struct{})}
-	l.queue.push(w, q.Priority, q.Tenant)
+	l.queue.push(w, q.Priority, cmp.Or(q.Caller, q.Tenant))
 	l.look(start)
 	return w, nil
 }
@@ -337,7 +341,7 @@ func (l *Limiter) estimate(parts []part, now time.Duration, q *Request) (wait ti
 		}
 		var ahead int64
 		if p.bucket.waiting > 0 {
-			ahead = l.queue.ahead(p.bucket, parts, q.Priority, q.Tenant)
+			ahead = l.queue.ahead(p.bucket, parts, q.Priority, cmp.Or(q.Caller, q.Tenant))
 		}
 		p.bucket.window.forget(now)
 		if free := p.bucket.window.free(from, ahead, p.units); free > at {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/sallyport/sallyport/call"
 	"github.com/sallyport/sallyport/integration"

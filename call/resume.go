@@ -77,6 +77,7 @@ func (s *Service) Resume(ctx context.Context, queued *integration.Call, mark fun
 			Hint:    "It was sent before, and by now the provider has forgotten its idempotency key." + keptHint,
 		})
 	}
+	s.warnForgotten(ctx, queued)
 	j.turn = &turn{before: len(queued.Attempts), began: now}
 	if !harmless(j.op.effect, j.hasKey) {
 		j.turn.mark = mark

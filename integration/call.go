@@ -38,7 +38,6 @@ const (
 	EntryClient   Entry = "client"   // http.RoundTripper in a Go program
 	EntryProxy    Entry = "proxy"    // the proxy URL
 	EntryEndpoint Entry = "endpoint" // a named endpoint with mapping
-	EntryRetry    Entry = "retry"    // a person retried a kept call
 )
 
 // Call is one outbound request with all its attempts.

@@ -110,22 +110,20 @@ func (s *server) endpointQueued(f *integration.Failure) (*endpointOutput, error)
 	return out, err
 }
 
+// proxyQueued tells a proxied caller that its call goes on by itself. It is no
+// success: the provider's SDK would read our answer as the provider's, and take
+// the call's id for that of what it wanted to make. And it is none of the
+// statuses that SDKs repeat by themselves.
 func (s *server) proxyQueued(w http.ResponseWriter, f *integration.Failure) {
 	s.WakeCalls()
-	out, err := accepted(f.CallID)
-	if err != nil {
-		s.Log.Error("api.accepted", "error", err)
-	}
 	h := w.Header()
 	for name, values := range callHeader(f) {
 		h[name] = values
 	}
-	h.Set("Content-Type", out.Type)
-	h.Set("Location", out.Location)
-	w.WriteHeader(out.Status)
-	if _, err := w.Write(out.Body); err != nil {
-		s.Log.Debug("api.accepted", "error", err) // the caller is gone; the call is safe
-	}
+	h.Set("Location", call.Location(f.CallID))
+	p := failureProblem(f)
+	p.Status = http.StatusFailedDependency
+	problem.Write(w, p)
 }
 
 // acceptedCall is the answer to a call that goes on without its caller.

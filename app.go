@@ -49,6 +49,7 @@ type service struct {
 	secrets *vault.Secrets
 	calls   *call.Service
 	sender  *send.Transport
+	notices *noticing
 
 	rereading sync.Mutex
 	reread    time.Time // when secrets were last read again because one was refused
@@ -123,7 +124,7 @@ func (a *App) wire() error {
 		return err
 	}
 	a.handler = api.New(api.Config{
-		Integrations: outgoing, Records: a.store, Keys: a.store, Receiver: receiver, Wake: a.runner.Wake, WakeCalls: a.queue.Wake, WakeJobs: a.queue.WakeJobs,
+		Integrations: outgoing, Records: a.store, Keys: a.store, Drift: a.store, Receiver: receiver, Wake: a.runner.Wake, WakeCalls: a.queue.Wake, WakeJobs: a.queue.WakeJobs,
 		Log: a.config.Log, Now: a.config.Now, Version: a.config.Version, BodyLimit: a.config.BodyLimit,
 	})
 	return nil
@@ -138,12 +139,22 @@ func (a *App) calls(s *service) error {
 	if s.sender, err = send.New(send.Config{Hosts: hosts, AllowPrivate: privateHost(base)}); err != nil {
 		return err
 	}
+	s.notices = a.newNoticing(s.plan)
 	s.calls, err = call.New(call.Config{
-		Plan: s.plan, Environment: a.config.Environment, Transport: s.sender, Journal: a.store,
+		Plan: s.plan, Environment: a.config.Environment, Transport: s.sender, Journal: a.store, Noticer: s.notices, Told: a.tell,
 		Secret:  func() integration.Secret { return s.secrets.First(vault.APIKey) },
 		Refused: func() { a.reread(s) },
 		Log:     a.config.Log, Now: a.config.Now, Dice: a.config.Dice,
 	})
+	return err
+}
+
+// tell keeps an event of our own and has it delivered.
+func (a *App) tell(ctx context.Context, e *integration.Event) error {
+	fresh, err := a.store.Accept(ctx, e)
+	if fresh {
+		a.runner.Wake()
+	}
 	return err
 }
 
@@ -274,6 +285,10 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	var working sync.WaitGroup
 	working.Go(func() { a.queue.Run(ctx) })
+	for _, s := range a.services {
+		working.Go(func() { s.notices.run(ctx) })
+		working.Go(func() { a.settle(ctx, s) })
+	}
 	a.runner.Run(ctx)
 	working.Wait()
 	return nil
@@ -295,6 +310,11 @@ func (a *App) ReloadSecrets() error {
 func (a *App) Close() error {
 	a.deliverer.Close()
 	for _, s := range a.services {
+		ctx, cancel := context.WithTimeout(context.Background(), a.config.Grace)
+		if err := s.calls.Close(ctx); err != nil {
+			a.config.Log.Warn("close.collected", "service", s.plan.Service, "error", err)
+		}
+		cancel()
 		s.sender.CloseIdleConnections()
 	}
 	if err := a.store.Close(); err != nil && !errors.Is(err, sqlite.ErrClosed) {

@@ -69,8 +69,8 @@ type Integration struct {
 	Credential func() string
 }
 
-// Config is what the API stands on. Every field must be set but Drift, WakeCalls
-// and WakeJobs.
+// Config is what the API stands on. Every field must be set but Drift, WakeCalls,
+// WakeJobs, ProxyBodyLimit and ProxyDomains.
 type Config struct {
 	Integrations []Integration
 	Records      Records

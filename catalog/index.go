@@ -84,9 +84,10 @@ type Hit struct {
 // Search finds providers by id, alias, name, category and what they are for, the
 // nearest first. A word with a slip in it is found by names. Every word of the
 // text must be found.
-func Search(text string) []Hit { return search(index(), text) }
+func Search(text string) []Hit { return SearchAmong(index(), text) }
 
-func search(among []Summary, text string) []Hit {
+// SearchAmong is Search in a list of one's own.
+func SearchAmong(among []Summary, text string) []Hit {
 	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return r == ' ' || r == ',' || r == '\t' })
 	if len(words) == 0 || len(text) > 200 {
 		return nil

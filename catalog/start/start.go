@@ -9,6 +9,7 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -218,7 +219,7 @@ func (b *begin) pagination() {
 	counts := map[string]int{}
 	lists := 0
 	for _, o := range b.doc.Operations {
-		if o.Method != "GET" {
+		if o.Method != http.MethodGet {
 			continue
 		}
 		lists++

@@ -26,6 +26,8 @@ var rules = []struct {
 	{"verify", []string{"database/sql", module + "/receive", module + "/send", module + "/store/..."}, "a signature is checked before anything is stored"},
 	{"verify/keys", []string{"database/sql", module + "/send", module + "/store/..."}, "keys are fetched through a transport that is handed in"},
 	{"handshake", []string{"database/sql", module + "/receive", module + "/send", module + "/store/..."}, "a handshake is thinking; who answers it keeps and visits"},
+	{"catalog", []string{module + "/plan", module + "/openapi", module + "/verify", "net/http", "database/sql"}, "a profile is facts; it knows neither who reads it nor how"},
+	{"catalog/start", []string{module + "/send", module + "/call", "database/sql"}, "beginning a profile is thinking; it opens no sockets"},
 	{"plan", []string{module + "/send", module + "/store/..."}, "planning is thinking; it opens no sockets and no database"},
 	{"draft", []string{module + "/send", module + "/call", "database/sql"}, "drafting is thinking; it opens no sockets"},
 	{"document", []string{module + "/send", module + "/call", "database/sql", "text/template", "html/template"}, "a document is made from a plan alone; templates would keep every method in the binary"},

@@ -21,6 +21,12 @@ const recordPatience = 10 * time.Second
 // can't be written down its failure says so, because the caller is the only one
 // left who knows of it, and one that was to wait in the queue has failed.
 //
+// A caller who waits is the one who knows of a call that is under way: should
+// this process be killed, nothing is written down about it, and the caller sees
+// its connection break. Whoever can't live with that asks for respond-async,
+// where the call is durable before it is made and is in doubt afterwards, for a
+// person, if a repeat would do harm.
+//
 // A call that runs from the queue is written down with the end of its lease
 // instead, by whoever holds that.
 func (s *Service) record(ctx context.Context, j *journey) {

@@ -47,6 +47,7 @@ var rules = []struct {
 	{"receive", []string{"database/sql", module + "/store/...", module + "/deliver", module + "/call"}, "neighbours do not know each other; the root wires them"},
 	{"deliver", []string{"database/sql", module + "/store/...", module + "/receive", module + "/call"}, "neighbours do not know each other; the root wires them"},
 	{"call", []string{"database/sql", module + "/store/...", module + "/receive", module + "/deliver"}, "neighbours do not know each other; the root wires them"},
+	{"call/queue", []string{"database/sql", module + "/store/...", module + "/call", module + "/receive", module + "/deliver", module + "/api", module + "/send"}, "who runs queued calls gives them their turn; how it is made, and where they are kept, are interfaces"},
 	{"lease", []string{"database/sql", module + "/store/..."}, "the queue is an interface; the store satisfies it"},
 	{"api", []string{"database/sql", module + "/store/..."}, "the API asks for what it needs through small interfaces"},
 	{"sandbox", []string{module + "/store/...", module + "/call", module + "/receive", module + "/api"}, "the provider's stand-in must not share code with what it tests, but for the signature scheme"},

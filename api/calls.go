@@ -32,7 +32,7 @@ func prefersAsync(values []string) bool {
 	for _, value := range values {
 		for one := range strings.SplitSeq(value, ",") {
 			name, _, _ := strings.Cut(one, ";")
-			if strings.EqualFold(strings.TrimSpace(name), call.PreferAsync) {
+			if strings.ToLower(strings.TrimSpace(name)) == call.PreferAsync {
 				return true
 			}
 		}

@@ -38,13 +38,13 @@ func (s *server) proxy(w http.ResponseWriter, r *http.Request) {
 			problem.Write(w, &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_request", Detail: "the path is not well escaped"})
 			return
 		}
-		s.forward(w, r, one, at)
+		s.forward(w, r, one, at, linksUnder(r, one))
 	})).ServeHTTP(w, r)
 }
 
 // forward hands a request to the provider as it came, less our key, and the
 // provider's answer back as it came. Neither body is held.
-func (s *server) forward(w http.ResponseWriter, r *http.Request, one *Integration, at *url.URL) {
+func (s *server) forward(w http.ResponseWriter, r *http.Request, one *Integration, at *url.URL, links *links) {
 	if p := unfit(r); p != nil {
 		problem.Write(w, p)
 		return
@@ -69,7 +69,7 @@ func (s *server) forward(w http.ResponseWriter, r *http.Request, one *Integratio
 		return
 	}
 	defer answer.Body.Close()
-	s.handBack(w, one, answer)
+	s.handBack(w, one, answer, links)
 }
 
 // proxied is the provider's path and query in the URL of a proxied request:

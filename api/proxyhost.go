@@ -36,7 +36,7 @@ func (s *server) byHost(next http.Handler) http.Handler {
 	handlers := make(map[*Integration]http.Handler, len(s.services))
 	for _, one := range s.services {
 		handlers[one] = s.identified(s.guarded(s.admit(one, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			s.forward(w, r, one, asked(r.URL, basePaths(one)))
+			s.forward(w, r, one, asked(r.URL, basePaths(one)), linksAt(r, one))
 		}))))
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -52,16 +52,27 @@ func (s *server) byHost(next http.Handler) http.Handler {
 // sends them along where only the host is ours.
 func basePaths(one *Integration) []string {
 	var paths []string
-	texts := []string{one.Plan.BaseURL(one.Environment)}
-	if one.Plan.Provider != nil {
-		texts = append(texts, one.Plan.Provider.API.BaseURL)
-	}
-	for _, text := range texts {
-		if u, err := url.Parse(text); err == nil && strings.Trim(u.Path, "/") != "" {
+	for _, u := range baseURLs(one) {
+		if strings.Trim(u.Path, "/") != "" {
 			paths = append(paths, strings.TrimSuffix(u.EscapedPath(), "/"))
 		}
 	}
 	return paths
+}
+
+// baseURLs are the environment's and the provider's own.
+func baseURLs(one *Integration) []*url.URL {
+	texts := []string{one.Plan.BaseURL(one.Environment)}
+	if one.Plan.Provider != nil {
+		texts = append(texts, one.Plan.Provider.API.BaseURL)
+	}
+	var out []*url.URL
+	for _, text := range texts {
+		if u, err := url.Parse(text); err == nil && u.Host != "" {
+			out = append(out, u)
+		}
+	}
+	return out
 }
 
 // asked is the path below the base URL, and the query, of a request to a host of

@@ -61,9 +61,11 @@ func (u *upload) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// handBack writes the provider's answer, trailers included.
-func (s *server) handBack(w http.ResponseWriter, one *Integration, answer *http.Response) {
+// handBack writes the provider's answer, trailers included. What it links to
+// leads here.
+func (s *server) handBack(w http.ResponseWriter, one *Integration, answer *http.Response, links *links) {
 	strip(answer.Header)
+	links.rewrite(answer.Header)
 	h := w.Header()
 	for name, values := range answer.Header {
 		if strings.HasPrefix(name, "Sallyport-") && !slices.Contains(ours, name) {

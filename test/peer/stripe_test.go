@@ -1,5 +1,6 @@
-// Package peer drives the gateway with software that no one here wrote: Stripe's
-// own Go SDK and Stripe's own mock server.
+// Package peer drives the gateway with software that no one here wrote: the
+// providers' own SDKs and Stripe's own mock server. SDKs have their retries
+// switched off, as ours know the plan.
 package peer
 
 import (
@@ -10,21 +11,13 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptest"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stripe/stripe-go/v85"
-
-	"github.com/sallyport/sallyport"
-	"github.com/sallyport/sallyport/api"
-	"github.com/sallyport/sallyport/integration"
-	"github.com/sallyport/sallyport/store/sqlite"
 )
 
 const peerPlan = `sallyport: 1
@@ -57,18 +50,18 @@ mappings:
 // against stripe-mock, which checks requests against Stripe's own document.
 func TestStripeSDKAgainstStripeMock(t *testing.T) {
 	t.Parallel()
-	gateway, app, key := start(t, stripeMock(t))
+	g := start(t, "stripe", fmt.Sprintf(peerPlan, stripeMock(t)))
 
 	t.Run("proxy", func(t *testing.T) {
 		t.Parallel()
-		sdk := stripe.NewClient(key, stripe.WithBackends(stripe.NewBackendsWithConfig(&stripe.BackendConfig{
-			URL: stripe.String(gateway), HTTPClient: &http.Client{Transport: prefix{}}, MaxNetworkRetries: stripe.Int64(0),
+		sdk := stripe.NewClient(g.key, stripe.WithBackends(stripe.NewBackendsWithConfig(&stripe.BackendConfig{
+			URL: stripe.String(g.host("stripe")), HTTPClient: g.client(t), MaxNetworkRetries: stripe.Int64(0),
 		})))
 		exercise(t, sdk)
 	})
 	t.Run("client", func(t *testing.T) {
 		t.Parallel()
-		client, err := app.Client("stripe", "acme")
+		client, err := g.app.Client("stripe", "acme")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,12 +72,12 @@ func TestStripeSDKAgainstStripeMock(t *testing.T) {
 	})
 	t.Run("named endpoint", func(t *testing.T) {
 		t.Parallel()
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, gateway+"/api/v1/integrations/stripe/endpoints/create_customer",
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.url+"/api/v1/integrations/stripe/endpoints/create_customer",
 			strings.NewReader(`{"tenant":"acme","body":{"email":"jo@example.com"}}`))
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set("Authorization", "Bearer "+key)
+		r.Header.Set("Authorization", "Bearer "+g.key)
 		r.Header.Set("Content-Type", "application/json")
 		answer, err := http.DefaultClient.Do(r)
 		if err != nil {
@@ -134,52 +127,6 @@ func exercise(t *testing.T, sdk *stripe.Client) {
 	if !errors.As(err, &said) || said.HTTPStatusCode != http.StatusBadRequest {
 		t.Errorf("a bad request: %v, want the provider's own 400", err)
 	}
-}
-
-// prefix puts the proxy's path before the provider's: stripe-go v85 refuses a
-// base URL that has a path of its own.
-type prefix struct{}
-
-func (prefix) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.URL.Path = "/api/v1/integrations/stripe/proxy" + r.URL.Path
-	return http.DefaultTransport.RoundTrip(r)
-}
-
-// start runs a gateway in this process with upstream as the provider.
-func start(t *testing.T, upstream string) (address string, app *sallyport.App, key string) {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "stripe.yaml"), fmt.Appendf(nil, peerPlan, upstream), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	database := filepath.Join(dir, "peer.db")
-	store, err := sqlite.Open(t.Context(), database, sqlite.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, record := api.NewKey("peer", integration.ScopeApp, time.Now())
-	if err := store.CreateKey(t.Context(), record, integration.AuditEntry{ID: record.ID, At: time.Now(), Action: "key.create", Target: record.ID}); err != nil {
-		t.Fatal(err)
-	}
-	if err := store.Close(); err != nil {
-		t.Fatal(err)
-	}
-	app, err = sallyport.New(t.Context(), sallyport.Config{
-		Plans: dir, Database: "sqlite:" + database,
-		LookupEnv: func(name string) (string, bool) { return "sk_test_123", name == "KEY" },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(app.Handler())
-	t.Cleanup(func() {
-		server.Close()
-		if err := app.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return server.URL, app, secret.Reveal()
 }
 
 // stripeMock builds stripe-mock from its module and runs it on a free port.

@@ -140,10 +140,11 @@ func unknown(id string) error {
 	return fmt.Errorf("%w: %q; %s", ErrUnknown, id, hint)
 }
 
-// names maps every id and every alias to an id.
+// names maps every id and every alias to an id; - in an id may be written _.
 var names = sync.OnceValue(func() map[string]string {
 	all := map[string]string{}
 	for _, s := range Index() {
+		all[strings.ReplaceAll(s.ID, "-", "_")] = s.ID
 		for _, alias := range s.Aliases {
 			all[alias] = s.ID
 		}

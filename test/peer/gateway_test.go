@@ -163,7 +163,7 @@ func watched(t *testing.T, provider http.Handler) *upstream {
 			t.Errorf("the provider got half a body: %v", err)
 		}
 		if u.take(r, string(body)) {
-			http.Error(w, `{"message":"down"}`, http.StatusServiceUnavailable)
+			http.Error(w, `{"message":"down","error":{"type":"api_error","message":"down"}}`, http.StatusServiceUnavailable)
 			return
 		}
 		r.Body = io.NopCloser(strings.NewReader(string(body)))

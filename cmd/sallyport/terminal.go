@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,6 +48,16 @@ func (t *terminal) setColor() {
 		out.Profile, errOut.Profile = colorprofile.NoTTY, colorprofile.NoTTY
 	}
 	t.out, t.err = out, errOut
+}
+
+// getenv is a variable of the environment; empty when it is not set.
+func (t *terminal) getenv(name string) string {
+	for _, pair := range slices.Backward(t.environ) {
+		if value, ok := strings.CutPrefix(pair, name+"="); ok {
+			return value
+		}
+	}
+	return ""
 }
 
 // color reports whether colours reach the output.

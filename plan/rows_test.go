@@ -79,9 +79,7 @@ func TestUnenforced(t *testing.T) {
 		got[r.ID] = true
 	}
 	want := []string{
-		"auth.rotate_every", "endpoint.create_customer.fallback", "endpoint.create_customer.on_conflict", "endpoint.create_customer.on_unknown", "endpoint.get_customer.cache",
-		"endpoint.get_customer.fallback", "endpoint.list_prices.fallback", "error.5xx",
-		"limit.cost", "monitoring.expect_calls_every", "monitoring.notify", "webhook.reconcile", "webhook.redact", "webhook.retention",
+		"auth.rotate_every", "error.5xx", "monitoring.expect_calls_every", "monitoring.notify", "webhook.reconcile", "webhook.redact", "webhook.retention",
 	}
 	if ids := slices.Sorted(maps.Keys(got)); !slices.Equal(ids, want) {
 		t.Errorf("got %v, want %v", ids, want)

@@ -19,13 +19,7 @@ type notYet struct {
 var unenforced = []notYet{
 	{kind: "auth", last: "credential", except: []string{"api_key", "basic"}, reason: "this version applies credentials of the kinds api_key and basic only"},
 	{kind: "auth", last: "rotate_every", reason: "the age of credentials is not tracked yet"},
-	{kind: "endpoint", last: "cache", reason: "answers are not cached yet"},
-	{kind: "endpoint", last: "fallback", values: []string{"cached", "default"}, reason: "cached and default: answers are not cached and no fixed answers are given yet; the call fails instead"},
-	{kind: "endpoint", last: "fallback", values: []string{"queue"}, reason: "queue: a call whose retries are used up is kept for a person, where its error policy says keep; it is not sent again by itself yet"},
-	{kind: "endpoint", last: "on_conflict", reason: "a 409 is handed back as it came; the state is not read again yet"},
-	{kind: "endpoint", last: "on_unknown", reason: "a call of which nobody knows whether it happened waits for a person; nothing is looked for yet"},
 	{kind: "error", values: []string{"alert"}, reason: "alert: it stands in the log as an error, with alert=true; nobody is notified yet"},
-	{kind: "limit", values: []string{"points"}, reason: "only limits counted in requests are kept; this one is counted in points"},
 	{kind: "webhook", last: "retention", reason: "nothing is deleted yet; events are kept until you delete them"},
 	{kind: "webhook", last: "redact", reason: "paths are not taken out of payloads yet"},
 	{kind: "webhook", last: "reconcile", reason: "events that never came are not looked for yet"},

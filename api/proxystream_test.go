@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -210,5 +211,50 @@ func TestProxyGigabyte(t *testing.T) {
 	}
 	if uploads.Load() != 2 {
 		t.Errorf("%d uploads arrived, want each once", uploads.Load())
+	}
+}
+
+// paced is a body whose pieces come one at a tick.
+type paced struct {
+	tick <-chan time.Time
+	left int
+}
+
+func (p *paced) Read(b []byte) (int, error) {
+	if p.left == 0 {
+		return 0, io.EOF
+	}
+	<-p.tick
+	p.left--
+	return copy(b, "piece"), nil
+}
+
+// The server's clock for a whole request does not cut an upload that moves, nor
+// an answer that comes long after it.
+func TestProxyUploadOutlivesReadTimeout(t *testing.T) {
+	t.Parallel()
+	const clock = 200 * time.Millisecond
+	tick := time.NewTicker(clock / 4)
+	defer tick.Stop()
+	var config api.Config
+	b := newBundle(t, func(w http.ResponseWriter, r *http.Request) {
+		n, err := io.Copy(io.Discard, r.Body)
+		for range 8 {
+			select {
+			case <-tick.C:
+			case <-r.Context().Done():
+				t.Error("the call was given up")
+			}
+		}
+		fmt.Fprint(w, n, err)
+	}, func(c *api.Config) { config = *c })
+	server := httptest.NewUnstartedServer(api.New(config))
+	server.Config.ReadTimeout = clock
+	server.Start()
+	t.Cleanup(server.Close)
+	b.url = server.URL
+	resp := b.send(b.request(http.MethodPost, "/v1/files", &paced{tick.C, 12}))
+	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "60 <nil>" {
+		t.Errorf("%d %q %v", resp.StatusCode, body, err)
 	}
 }

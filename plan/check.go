@@ -77,6 +77,7 @@ func (c *checker) run() {
 		c.complain("breaker.max_pause", RuleConflict, "is shorter than the pause it bounds", "write "+b.Pause.String()+" or more")
 	}
 	c.webhooks()
+	c.points()
 	for _, name := range sorted(p.Destinations) {
 		d := p.Destinations[name]
 		path := "destinations." + name
@@ -98,6 +99,7 @@ func (c *checker) date(path, s string) {
 func (c *checker) decision() {
 	if d := c.plan.Decision; d != nil {
 		c.date("decision.review_by", d.ReviewBy)
+		c.weighed(d)
 	}
 }
 

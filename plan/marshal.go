@@ -45,7 +45,8 @@ var inOneLine = []reflect.Type{
 	reflect.TypeFor[Spec](), reflect.TypeFor[Confirmation](), reflect.TypeFor[Idempotency](),
 	reflect.TypeFor[OnConflict](), reflect.TypeFor[MappingRow](), reflect.TypeFor[ErrorPolicy](),
 	reflect.TypeFor[EventHandling](), reflect.TypeFor[Retention](), reflect.TypeFor[Reconcile](),
-	reflect.TypeFor[Destination](), reflect.TypeFor[Bulk](),
+	reflect.TypeFor[Destination](), reflect.TypeFor[Bulk](), reflect.TypeFor[Criterion](),
+	reflect.TypeFor[Step](), reflect.TypeFor[Point](),
 }
 
 func (w *writer) structure(v reflect.Value, indent int) {

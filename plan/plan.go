@@ -78,6 +78,13 @@ type Plan struct {
 	Destinations map[string]Destination `yaml:"destinations,omitempty" json:"destinations,omitempty" keys:"^[a-z][a-z0-9_-]*$"`
 	// Who looks after the integration and hears about trouble.
 	Monitoring Monitoring `yaml:"monitoring,omitempty" json:"monitoring,omitempty"`
+	// How it goes live: in steps, each with what must hold before the next.
+	Rollout *Rollout `yaml:"rollout,omitempty" json:"rollout,omitempty"`
+	// How it ends: what is taken along, and what is deleted.
+	Exit *Exit `yaml:"exit,omitempty" json:"exit,omitempty"`
+	// Points of a complete plan that no other key answers, by their id: a value,
+	// why one does not apply, or what still has to be asked.
+	Points map[string]Point `yaml:"points,omitempty" json:"points,omitempty" keys:"^[RE][0-9]{1,2}([.][0-9]{1,2})?$"`
 	// What nobody has answered yet; the plan's document shows it first.
 	OpenQuestions []Question `yaml:"open_questions,omitempty" json:"open_questions,omitempty"`
 	// Operations that came close and were not picked.
@@ -102,6 +109,8 @@ type Decision struct {
 	Choice string `yaml:"choice" json:"choice" jsonschema:"required,enum=build,enum=sdk,enum=buy"`
 	// The reasons, for whoever asks in a year.
 	Why string `yaml:"why" json:"why" jsonschema:"required,minLength=1"`
+	// What was weighed: one row a criterion.
+	Weighed []Criterion `yaml:"weighed,omitempty" json:"weighed,omitempty"`
 	// Who decided, and is asked when it is in doubt.
 	Owner string `yaml:"owner,omitempty" json:"owner,omitempty"`
 	// When to look at it again: YYYY-MM-DD.

@@ -117,7 +117,7 @@ func didYouMean(word string, known []string) string {
 	if near := nearest(word, known); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
-	if len(known) == 0 || len(known) > 20 {
+	if len(known) == 0 || len(known) > 24 {
 		return ""
 	}
 	return "there is " + strings.Join(known, ", ")

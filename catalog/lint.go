@@ -232,6 +232,10 @@ func (l *linter) webhooks(w *Webhooks) {
 		l.extract("webhooks.data", "json:"+w.Data)
 	}
 	l.oneOf("webhooks.time_format", w.TimeFormat, timeFormats)
+	unit := map[string]string{"s": "unix_s", "ms": "unix_ms", "rfc3339": "rfc3339"}[w.Verify.TimestampUnit]
+	if strings.EqualFold(w.Time, "header:"+w.Verify.TimestampHeader) && unit != w.TimeFormat {
+		l.add("webhooks.time_format", "contradiction", "the same header is signed as %s", w.Verify.TimestampUnit)
+	}
 	if (w.Time == "") != (w.TimeFormat == "") {
 		l.add("webhooks.time_format", "required", "time and time_format belong together")
 	}

@@ -99,7 +99,7 @@ func (a *App) wire() error {
 			continue
 		}
 		outgoing = append(outgoing, api.Integration{
-			Plan: s.plan, Environment: a.config.Environment, Calls: s.calls,
+			Plan: s.plan, Environment: a.config.Environment, Calls: s.calls, Standing: s.calls,
 			Credential: func() string { return s.secrets.First(vault.APIKey).Fingerprint() },
 		})
 	}
@@ -126,6 +126,7 @@ func (a *App) wire() error {
 	a.handler = api.New(api.Config{
 		Integrations: outgoing, Records: a.store, Keys: a.store, Drift: a.store, Receiver: receiver, Wake: a.runner.Wake, WakeCalls: a.queue.Wake, WakeJobs: a.queue.WakeJobs,
 		Log: a.config.Log, Now: a.config.Now, Version: a.config.Version, BodyLimit: a.config.BodyLimit,
+		ProxyBodyLimit: a.config.ProxyBodyLimit, ProxyDomains: a.config.ProxyDomains,
 	})
 	return nil
 }

@@ -9,6 +9,7 @@ package api
 
 import (
 	"context"
+	"iter"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/sallyport/sallyport/call"
 	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/paginate"
 	"github.com/sallyport/sallyport/plan"
 	"github.com/sallyport/sallyport/receive"
 )
@@ -56,6 +58,10 @@ type Calls interface {
 	Transport(tenant string, entry integration.Entry) http.RoundTripper
 	EndpointLater(ctx context.Context, name string, r call.Request, later call.Later) (*integration.Call, error)
 	TransportLater(tenant string, entry integration.Entry, later call.Later) http.RoundTripper
+	// List and Walk go through the pages of a list; ListFailure says what ended it.
+	List(ctx context.Context, name string, r call.Request, options ...paginate.Option) (iter.Seq2[*paginate.Page, error], error)
+	Walk(ctx context.Context, tenant string, entry integration.Entry, first *http.Request, options ...paginate.Option) (iter.Seq2[*paginate.Page, error], error)
+	ListFailure(err error) *integration.Failure
 	// Whole says why a kept call can't be made again; nil when it can.
 	Whole(kept *integration.Call) error
 }
@@ -65,6 +71,7 @@ type Integration struct {
 	Plan        *plan.Plan
 	Environment string
 	Calls       Calls
+	Standing    Standing // nil: nothing is told of breakers, limits and cache
 	// Credential is the fingerprint of the API key in use; never the key.
 	Credential func() string
 }
@@ -133,6 +140,7 @@ func New(c Config) http.Handler {
 	s.jobRoutes(routes)
 	s.adminRoutes(routes)
 	s.driftRoutes(routes)
+	s.standingRoutes(routes)
 	s.healthRoutes(routes)
 	describePlainRoutes(routes.OpenAPI())
 	mux.Handle(receive.Prefix, c.Receiver)

@@ -30,7 +30,7 @@ func (s *server) integrationRoutes(routes huma.API) {
 	}, s.status)
 	huma.Register(routes, huma.Operation{
 		OperationID: "call-endpoint", Method: http.MethodPost, Path: "/api/v1/integrations/{service}/endpoints/{endpoint}",
-		Summary: "Call an endpoint of the plan, fields mapped both ways", Tags: []string{"calls"}, Security: secured, Middlewares: s.withKey(integration.ScopeApp),
+		Summary: "Call an endpoint of the plan, fields mapped both ways", Tags: []string{"calls"}, Security: secured, Middlewares: append(s.withKey(integration.ScopeApp), s.lists),
 		MaxBodyBytes: s.BodyLimit,
 		Responses: map[string]*huma.Response{"200": {
 			Description: "The provider's answer in your own fields, under the provider's own 2xx status; unmapped where the plan names no mapping.",
@@ -94,6 +94,7 @@ type Status struct {
 	Credential string         `json:"credential" doc:"fingerprint of the key in use; never the key"`
 	Calls      map[string]int `json:"calls" doc:"how many calls stand in each state"`
 	Events     EventStatus    `json:"webhook_events"`
+	Outbound   *Outbound      `json:"outbound,omitempty" doc:"how calls stand with the provider"`
 	Door       receive.Stats  `json:"door" doc:"what the webhook door did since the start"`
 }
 
@@ -135,7 +136,7 @@ func (s *server) status(ctx context.Context, in *statusInput) (*statusOutput, er
 	}
 	out := &statusOutput{Body: Status{
 		Summary: summaryOf(one), Credential: one.Credential(), Calls: counted(calls.ByState),
-		Events: EventStatus{ByStatus: counted(events.ByState)}, Door: s.Receiver.Stats(in.Service),
+		Events: EventStatus{ByStatus: counted(events.ByState)}, Door: s.Receiver.Stats(in.Service), Outbound: outbound(one.Standing),
 	}}
 	if one.Plan.Provider != nil {
 		out.Body.Version = one.Plan.Provider.API.Version
@@ -151,6 +152,8 @@ type endpointInput struct {
 	Endpoint       string   `path:"endpoint" example:"create_customer"`
 	IdempotencyKey string   `header:"Idempotency-Key" maxLength:"255" doc:"repeating the request with the same key has the effect once, where the provider supports it"`
 	Prefer         []string `header:"Prefer" doc:"respond-async: do not wait; 202 says where to ask"`
+	All            bool     `query:"all" doc:"all pages of a list, one item a line (application/x-ndjson), as the provider writes them"`
+	Cursor         string   `header:"Sallyport-Cursor" doc:"with all: where to take the list up; the last line of a list that broke off names it"`
 	Callback       string   `header:"Sallyport-Callback" maxLength:"200" doc:"with respond-async: the plan's destination that is told at the end"`
 	Body           struct {
 		Tenant string              `json:"tenant,omitempty" maxLength:"200" doc:"your customer, on whose behalf" example:"acme"`
@@ -168,6 +171,8 @@ type endpointOutput struct {
 	Location string `header:"Location" doc:"with 202: where to ask what became of it"`
 	Applied  string `header:"Preference-Applied"`
 	Reason   string `header:"Sallyport-Reason" doc:"queued: it goes on by itself"`
+	Fallback string `header:"Sallyport-Fallback" doc:"cached or default, when it is not the provider's own answer"`
+	Cache    string `header:"Sallyport-Cache" doc:"hit, revalidated, stale, miss or bypass, where the plan has answers kept"`
 	Body     []byte
 }
 
@@ -189,7 +194,7 @@ func (s *server) callEndpoint(ctx context.Context, in *endpointInput) (*endpoint
 	if err != nil {
 		return nil, s.endpointFailed(in, err)
 	}
-	out := &endpointOutput{Status: answer.Status, CallID: answer.CallID, Attempts: strconv.Itoa(answer.Attempts), Body: answer.Body}
+	out := &endpointOutput{Status: answer.Status, CallID: answer.CallID, Attempts: strconv.Itoa(answer.Attempts), Body: answer.Body, Fallback: answer.Fallback, Cache: answer.Cache}
 	if len(answer.Body) > 0 {
 		out.Type = "application/json"
 	}

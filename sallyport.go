@@ -39,6 +39,16 @@ type Config struct {
 	PublicURL string
 	// BodyLimit is the largest body taken, in bytes. Zero means 1 MB.
 	BodyLimit int64
+	// ProxyBodyLimit is the largest body of a proxied request, in bytes; they are
+	// streamed. Zero takes any.
+	ProxyBodyLimit int64
+	// ProxyDomains are domains whose hosts SERVICE.DOMAIN are proxied at their
+	// root, for SDKs that take no base URL with a path. SERVICE.localhost always
+	// is.
+	ProxyDomains []string
+	// Redis is where instances share limits and breakers: redis://HOST:PORT, or
+	// rediss:// for TLS. Nothing is kept there alone. Empty: each for itself.
+	Redis string
 	// Queue is how many webhooks may wait for a commit before the door answers
 	// 503. Zero means 4096.
 	Queue int

@@ -27,8 +27,11 @@ type Config struct {
 	Environment string        // which environment of each plan
 	Listen      string        // host:port of the HTTP server
 	Database    string        // sqlite:PATH
+	Redis       string        // redis:// URL that instances share limits and breakers through; empty: each for itself
 	PublicURL   string        // how providers reach us; signs of URL-signing schemes need it
 	BodyLimit   int64         // bytes of one webhook or API body
+	ProxyLimit  int64         // bytes of one proxied body; 0: any size
+	ProxyDomain []string      // domains whose hosts SERVICE.DOMAIN are proxied
 	Queue       int           // webhooks that may wait for a commit
 	Workers     int           // deliveries in hand at once
 	Grace       time.Duration // how long a stop waits for what is in hand
@@ -87,6 +90,20 @@ func Settings() []Setting {
 			},
 		},
 		{
+			Key: "redis", Help: "redis://HOST:PORT to share limits and breakers with other instances",
+			Manual: "rediss:// speaks TLS; a password stands in the URL or, better, in SALLYPORT_REDIS. Nothing is kept there alone: while Redis is away each instance keeps to its fair share, and says so.",
+			set: func(c *Config, v string) error {
+				if v != "" {
+					u, err := url.Parse(v)
+					if err != nil || u.Host == "" || u.Scheme != "redis" && u.Scheme != "rediss" {
+						return errors.New("want redis://HOST:PORT or rediss://HOST:PORT")
+					}
+				}
+				c.Redis = v
+				return nil
+			},
+		},
+		{
 			Key: "public_url", Help: "how providers reach this gateway, such as https://hooks.example.com",
 			Manual: "Needed by providers that sign the address they call. Empty: the scheme and host of the request are taken.",
 			set: func(c *Config, v string) error {
@@ -106,6 +123,35 @@ func Settings() []Setting {
 			set: func(c *Config, v string) (err error) {
 				c.BodyLimit, err = parseSize(v)
 				return err
+			},
+		},
+		{
+			Key: "proxy_body_limit", Default: "0", Help: "largest body of a proxied request; 0 takes any",
+			Manual: "Proxied bodies are streamed, so their size costs no memory. Written with kB or MB, or 0.",
+			set: func(c *Config, v string) (err error) {
+				if v == "0" {
+					c.ProxyLimit = 0
+					return nil
+				}
+				c.ProxyLimit, err = parseSize(v)
+				return err
+			},
+		},
+		{
+			Key: "proxy_domain", Help: "domains, divided by commas, whose hosts SERVICE.DOMAIN are proxied at their root",
+			Manual: "For SDKs that take no base URL with a path. SERVICE.localhost always works on this machine; a domain needs a wildcard DNS record and certificate.",
+			set: func(c *Config, v string) error {
+				c.ProxyDomain = nil
+				for domain := range strings.SplitSeq(v, ",") {
+					if domain = strings.ToLower(strings.TrimSpace(domain)); domain == "" {
+						continue
+					}
+					if strings.ContainsAny(domain, "/:@* ") || !strings.Contains(domain, ".") {
+						return fmt.Errorf("%q is no domain; want a name such as proxy.example.com", domain)
+					}
+					c.ProxyDomain = append(c.ProxyDomain, domain)
+				}
+				return nil
 			},
 		},
 		{

@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stripe/stripe-go/v85"
 )
@@ -161,9 +162,29 @@ func stripeMock(t *testing.T) string {
 				for lines.Scan() { // so that it never waits for a reader
 				}
 			}()
+			answers(t, address)
 			return "http://" + address
 		}
 	}
 	t.Fatal("stripe-mock did not start")
 	return ""
+}
+
+// answers waits until a server that says it listens does.
+func answers(t *testing.T, address string) {
+	t.Helper()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		select {
+		case <-t.Context().Done():
+			t.Fatalf("%s does not answer: %v", address, err)
+		case <-ticker.C:
+		}
+	}
 }

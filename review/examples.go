@@ -1,9 +1,17 @@
 package review
 
+import "cmp"
+
 // Example is a part of a plan that keeps a rule, and one that breaks it. Both
 // are tested against the rule: put into a plan that keeps them all, the bad one
 // makes this rule fail and the good one lets it pass.
-type Example struct{ Good, Bad string }
+type Example struct {
+	Good, Bad string
+	// Language of both, as a file's extension; empty is a part of a plan.
+	Language string
+}
+
+func (e Example) language() string { return cmp.Or(e.Language, "yaml") }
 
 // examples holds one for each rule, by its id. What no plan can pass in this
 // version has no Good.

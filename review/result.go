@@ -55,6 +55,11 @@ type Finding struct {
 	Why      string   `json:"why"`              // what happens when it is broken
 	Fix      string   `json:"fix,omitempty"`    // the way out; for unknown, what would settle it
 	Source   string   `json:"source"`           // where the rule comes from
+	// Fingerprint tells this failure from others although lines move. Only
+	// failures have one.
+	Fingerprint string `json:"fingerprint,omitempty"`
+	// Suppressed says who asked that the failure be let pass; nil: nobody.
+	Suppressed *Suppression `json:"suppressed,omitempty"`
 }
 
 // Result is the review of one or several plans.
@@ -69,9 +74,12 @@ func (r *Result) Add(other *Result) {
 	r.Findings = append(r.Findings, other.Findings...)
 }
 
-// Failed reports whether a rule of severity error failed.
+// Failed reports whether a rule of severity error failed, and nobody asked that
+// it be let pass.
 func (r *Result) Failed() bool {
-	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Outcome == Fail && f.Severity == Error })
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool {
+		return f.Outcome == Fail && f.Severity == Error && f.Suppressed == nil
+	})
 }
 
 // Count is how many findings have the outcome.
@@ -85,6 +93,14 @@ func (r *Result) Count(o Outcome) int {
 	return n
 }
 
+// let puts what is let pass behind the rest.
+func let(f Finding) int {
+	if f.Suppressed != nil {
+		return 1
+	}
+	return 0
+}
+
 // order is how people read: failures first, the worst first.
 func (r *Result) order() []Finding {
 	outcomes := []Outcome{Fail, Unknown, Pass, NotApplicable}
@@ -92,6 +108,7 @@ func (r *Result) order() []Finding {
 	out := slices.Clone(r.Findings)
 	slices.SortStableFunc(out, func(a, b Finding) int {
 		return cmp.Or(
+			cmp.Compare(let(a), let(b)),
 			cmp.Compare(slices.Index(outcomes, a.Outcome), slices.Index(outcomes, b.Outcome)),
 			cmp.Compare(slices.Index(severities, a.Severity), slices.Index(severities, b.Severity)),
 		)
@@ -166,6 +183,10 @@ func Plan(p *plan.Plan, o Options) *Result {
 				if f.Rows == nil {
 					f.Rows = rowsAt(p, all, a.path)
 				}
+			}
+			if f.Outcome == Fail {
+				// A path is made of names: the failure stays the same one when lines move.
+				f.Fingerprint = Fingerprint(f.Rule, p.Service, a.path, a.message)
 			}
 			if f.Outcome == Pass && slices.ContainsFunc(f.Rows, func(id string) bool { return idle[id] }) {
 				// The plan keeps the rule; nobody should think the gateway does.

@@ -12,6 +12,9 @@ import (
 type Options struct {
 	Now      time.Time         // today, for dates in the plan
 	Document *openapi.Document // the provider's document; nil leaves what needs it unknown
+	// Code is what a scan of your code said, by rule: Outcomes of its findings.
+	// Nil leaves unknown what only code can tell.
+	Code map[string]Outcome
 }
 
 // Rule is one thing that a plan must keep.
@@ -23,6 +26,7 @@ type Rule struct {
 	Fix      string // the way out
 	Source   string // where the rule comes from
 	Example  Example
+	Code     bool // about code; package review/code asks it
 	check    func(p *plan.Plan, o Options) []answer
 }
 
@@ -35,8 +39,10 @@ const (
 )
 
 // Rules is the whole table, in the order of a review, each with its example.
-func Rules() []Rule {
-	table := slices.Clone(table)
+func Rules() []Rule { return withExamples(table) }
+
+func withExamples(table []Rule) []Rule {
+	table = slices.Clone(table)
 	for i := range table {
 		table[i].Example = examples[table[i].ID]
 	}

@@ -43,13 +43,19 @@ type (
 		Markdown string `json:"markdown"`
 	}
 	sarifResult struct {
-		RuleID       string            `json:"ruleId"`
-		RuleIndex    int               `json:"ruleIndex"`
-		Kind         string            `json:"kind"`
-		Level        string            `json:"level"`
-		Message      sarifText         `json:"message"`
-		Locations    []sarifLocation   `json:"locations,omitempty"`
-		Fingerprints map[string]string `json:"partialFingerprints,omitempty"`
+		RuleID       string             `json:"ruleId"`
+		RuleIndex    int                `json:"ruleIndex"`
+		Kind         string             `json:"kind"`
+		Level        string             `json:"level"`
+		Message      sarifText          `json:"message"`
+		Locations    []sarifLocation    `json:"locations,omitempty"`
+		Fingerprints map[string]string  `json:"partialFingerprints,omitempty"`
+		Suppressions []sarifSuppression `json:"suppressions,omitempty"`
+	}
+	sarifSuppression struct { // 3.35
+		Kind          string `json:"kind"`
+		Status        string `json:"status"`
+		Justification string `json:"justification,omitempty"`
 	}
 	sarifLocation struct {
 		Physical sarifPhysical `json:"physicalLocation"`
@@ -74,7 +80,7 @@ var sarifKinds = map[Outcome]string{Pass: "pass", Fail: "fail", NotApplicable: "
 func (r *Result) sarif() sarifLog {
 	run := sarifRun{Tool: sarifTool{Driver: sarifDriver{Name: "sallyport review", About: sarifText{"Checks integration plans against rules."}}}, Results: []sarifResult{}}
 	index := map[string]int{}
-	for i, rule := range Rules() {
+	for i, rule := range AllRules() {
 		index[rule.ID] = i
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{
 			ID: rule.ID, Short: sarifText{rule.Title}, Full: sarifText{rule.Why}, Help: sarifHelp{rule.Fix, rule.help()},
@@ -85,8 +91,12 @@ func (r *Result) sarif() sarifLog {
 		one := sarifResult{RuleID: f.Rule, RuleIndex: index[f.Rule], Kind: sarifKinds[f.Outcome], Level: "none", Message: sarifText{f.Message}}
 		if f.Outcome == Fail {
 			one.Level = string(f.Severity)
-			// A path is made of names: a finding stays the same one when lines move.
-			one.Fingerprints = map[string]string{"planPath/v1": f.Rule + " " + f.Path}
+			if f.Fingerprint != "" {
+				one.Fingerprints = map[string]string{"sallyport/v1": f.Fingerprint}
+			}
+		}
+		if s := f.Suppressed; s != nil {
+			one.Suppressions = []sarifSuppression{{Kind: s.Kind, Status: "accepted", Justification: s.Reason}}
 		}
 		if f.File != "" {
 			at := sarifPhysical{Artifact: sarifArtifact{URI: uri(f.File)}}
@@ -115,10 +125,10 @@ func uri(file string) string {
 func (r Rule) help() string {
 	text := r.Fix + "\n"
 	if r.Example.Good != "" {
-		text += "\nKeeps the rule:\n\n```yaml\n" + r.Example.Good + "```\n"
+		text += "\nKeeps the rule:\n\n```" + r.Example.language() + "\n" + r.Example.Good + "```\n"
 	}
 	if r.Example.Bad != "" {
-		text += "\nBreaks it:\n\n```yaml\n" + r.Example.Bad + "```\n"
+		text += "\nBreaks it:\n\n```" + r.Example.language() + "\n" + r.Example.Bad + "```\n"
 	}
 	return text + "\nSource: " + r.Source + ".\n"
 }

@@ -1,6 +1,7 @@
 package review
 
 import (
+	"cmp"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
@@ -39,12 +40,16 @@ func indented(w io.Writer, v any) error {
 func (r *Result) summary() string {
 	failed := map[Severity]int{}
 	for _, f := range r.Findings {
-		if f.Outcome == Fail {
+		if f.Outcome == Fail && f.Suppressed == nil {
 			failed[f.Severity]++
 		}
 	}
-	return fmt.Sprintf("%s: %s, %s, %s; %d passed, %d unknown, %d not applicable",
-		oneLine(strings.Join(r.Plans, ", ")), count(failed[Error], "error"), count(failed[Warning], "warning"), count(failed[Note], "note"), r.Count(Pass), r.Count(Unknown), r.Count(NotApplicable))
+	s := fmt.Sprintf("%s: %s, %s, %s; %d passed, %d unknown, %d not applicable",
+		oneLine(cmp.Or(strings.Join(r.Plans, ", "), "code")), count(failed[Error], "error"), count(failed[Warning], "warning"), count(failed[Note], "note"), r.Count(Pass), r.Count(Unknown), r.Count(NotApplicable))
+	if n := r.Suppressed(); n > 0 {
+		s += fmt.Sprintf(", %d ignored", n)
+	}
+	return s
 }
 
 // place is file:line:column, as editors understand it.
@@ -61,14 +66,28 @@ func (f Finding) place() string {
 
 // label is the word before a finding.
 func (f Finding) label() string {
+	if f.Suppressed != nil {
+		return "ignored"
+	}
 	if f.Outcome == Fail {
 		return string(f.Severity)
 	}
 	return strings.ReplaceAll(string(f.Outcome), "_", " ")
 }
 
+// words are why a finding is let pass, to stand behind its message.
+func (s *Suppression) words() string {
+	switch {
+	case s == nil:
+		return ""
+	case s.Until == "":
+		return " (" + s.Reason + ")"
+	}
+	return fmt.Sprintf(" (ignored until %s: %s)", s.Until, s.Reason)
+}
+
 // colours of labels, as ECMA-48 select graphic rendition.
-var colours = map[string]string{"error": "1;31", "warning": "33", "note": "36", "unknown": "35", "pass": "32", "not applicable": "2"}
+var colours = map[string]string{"error": "1;31", "warning": "33", "note": "36", "unknown": "35", "pass": "32", "not applicable": "2", "ignored": "2"}
 
 // text is for terminals: one block a failed or undecided rule with its places,
 // then a line for each of the others.
@@ -83,17 +102,17 @@ func (r *Result) text(w io.Writer, colour bool) error {
 	for list := r.order(); len(list) > 0; {
 		f := list[0]
 		head := paint(colours[f.label()], fmt.Sprintf("%-14s", f.label())) + fmt.Sprintf(" %-8s ", f.Rule)
-		if f.Outcome == Pass || f.Outcome == NotApplicable {
+		if f.Outcome == Pass || f.Outcome == NotApplicable || f.Suppressed != nil {
 			of := ""
-			if len(r.Plans) > 1 {
+			if len(r.Plans) > 1 || f.Suppressed != nil {
 				of = f.place() + ": "
 			}
-			fmt.Fprintf(&b, "%s%s%s: %s\n", head, of, f.Title, f.Message)
+			fmt.Fprintf(&b, "%s%s%s: %s%s\n", head, of, f.Title, f.Message, f.Suppressed.words())
 			list = list[1:]
 			continue
 		}
 		n := 1
-		for n < len(list) && list[n].Rule == f.Rule && list[n].Outcome == f.Outcome && list[n].File == f.File {
+		for n < len(list) && list[n].Rule == f.Rule && list[n].Outcome == f.Outcome && list[n].Suppressed == nil && list[n].File == f.File {
 			n++
 		}
 		block(&b, head, list[:n], paint)
@@ -127,7 +146,7 @@ func (r *Result) markdown(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Review of %s\n\n%s.\n\n| outcome | rule | what must hold | where | found | fix |\n| --- | --- | --- | --- | --- | --- |\n", cell(strings.Join(r.Plans, ", ")), cell(r.summary()))
 	for _, f := range r.order() {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", f.label(), f.Rule, cell(f.Title), cell(f.place()), cell(f.Message), cell(f.Fix))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", f.label(), f.Rule, cell(f.Title), cell(f.place()), cell(f.Message+f.Suppressed.words()), cell(f.Fix))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -174,6 +193,9 @@ func (r *Result) junit(w io.Writer) error {
 		c := junitCase{Name: f.Rule + " " + f.Title, Class: "review." + strings.TrimSuffix(filepath.Base(f.File), ".yaml")}
 		detail := fmt.Sprintf("%s: %s\nwhy: %s\nfix: %s", f.place(), f.Message, f.Why, f.Fix)
 		switch {
+		case f.Suppressed != nil:
+			suite.Skipped++
+			c.Skipped = &junitMessage{Message: f.label() + ": " + f.Message + f.Suppressed.words()}
 		case f.Outcome == Fail && f.Severity == Error:
 			suite.Failures++
 			c.Failure = &junitMessage{Message: f.Message, Type: f.Rule, Text: detail}

@@ -25,6 +25,8 @@ import (
 	"github.com/sallyport/sallyport/send"
 	"github.com/sallyport/sallyport/store/sqlite"
 	"github.com/sallyport/sallyport/vault"
+	"github.com/sallyport/sallyport/verify"
+	"github.com/sallyport/sallyport/verify/keys"
 )
 
 // Event is one webhook event as a handler gets it.
@@ -192,7 +194,31 @@ func (a *App) receiving() receive.Config {
 			Plan: s.plan, Secrets: func() []integration.Secret { return s.secrets.All(vault.WebhookSecret) },
 		})
 	}
+	c.Keys = a.publishedKeys()
 	return c
+}
+
+// publishedKeys finds the keys that providers publish to verify their webhooks
+// by (R5.2), at the hosts of the loaded profiles alone; nil where none does.
+func (a *App) publishedKeys() verify.Keys {
+	var hosts []string
+	for _, s := range a.services {
+		if s.plan.Webhooks != nil && s.plan.Provider != nil && s.plan.Provider.Webhooks != nil {
+			hosts = append(hosts, keys.HostsOf(s.plan.Provider.Webhooks)...)
+		}
+	}
+	if len(hosts) == 0 {
+		return nil
+	}
+	fetcher, err := keys.New(keys.Config{
+		Hosts: hosts, Now: a.config.Now,
+		Transport: keys.PerHost(func(host string) (http.RoundTripper, error) { return send.New(send.Config{Hosts: []string{host}}) }),
+	})
+	if err != nil {
+		a.config.Log.Error("keys.unusable", "error", err)
+		return nil
+	}
+	return fetcher
 }
 
 func (a *App) queueing() queue.Config {

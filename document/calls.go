@@ -3,7 +3,6 @@ package document
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -23,8 +22,10 @@ func (w *writer) actors() []string {
 	return []string{"Your product", "Sallyport", w.provider.Name}
 }
 
+// endpoints are the calls of R1.2: all at one glance, then what is particular to
+// each.
 func (w *writer) endpoints() {
-	w.section("endpoints", "Endpoints")
+	w.part("endpoints", "Endpoints")
 	if len(w.plan.Endpoints) == 0 {
 		w.say("The plan uses no endpoint.")
 		return
@@ -32,31 +33,44 @@ func (w *writer) endpoints() {
 	var rows [][]text
 	for _, name := range names(w.plan.Endpoints) {
 		e := w.plan.Endpoints[name]
-		if e == nil {
-			continue
-		}
 		rows = append(rows, []text{
 			t(codeSpan(name)), t(codeSpan(e.Call)), t(e.Purpose), t(string(e.Effect)),
 			t(words(e.Timeout.Or(plan.DefaultTimeout))), t(cmp.Or(e.Fallback, "fail"), w.pending("endpoint."+name+".fallback")),
 		})
 	}
 	w.table("All endpoints", []string{"Name", "Call", "Purpose", "Effect", "Timeout", "Fallback"}, rows)
+	w.legend()
 	w.callDiagram()
 	for _, name := range names(w.plan.Endpoints) {
-		if e := w.plan.Endpoints[name]; e != nil {
-			w.endpoint(name, e)
-		}
+		w.endpoint(name, w.plan.Endpoints[name])
 	}
 }
 
+// legend says what the words in the table of endpoints mean, those that stand
+// in it.
+func (w *writer) legend() {
+	var effects, fallbacks []string
+	for _, name := range names(w.plan.Endpoints) {
+		e := w.plan.Endpoints[name]
+		if s := effectWords(e); !slices.Contains(effects, s) {
+			effects = append(effects, s)
+		}
+		if s := fallbackWords(cmp.Or(e.Fallback, "fail")); !slices.Contains(fallbacks, s) {
+			fallbacks = append(fallbacks, s)
+		}
+	}
+	slices.Sort(effects)
+	slices.Sort(fallbacks)
+	w.say("The timeout is of one attempt. Effects: ", strings.Join(effects, "; "), ". Fallbacks, while the provider can't be reached: ", strings.Join(fallbacks, "; "), ".")
+}
+
+// endpoint shows what the table of all endpoints has no column for.
 func (w *writer) endpoint(name string, e *plan.Endpoint) {
-	w.part("endpoint-"+name, codeSpan(name))
+	w.thing("endpoint-"+name, codeSpan(name))
+	row := "endpoint." + name + "."
 	var f facts
-	f.add("Call", codeSpan(e.Call))
-	f.add("Purpose", e.Purpose)
 	f.add("Why this one", e.Why)
 	f.add("In the API document", w.operationText(e))
-	f.add("Effect", string(e.Effect), ": ", effectWords(e))
 	if i := e.Idempotency; i != nil {
 		keep := "how long the provider remembers it is not said"
 		if i.Keep != 0 {
@@ -68,27 +82,106 @@ func (w *writer) endpoint(name string, e *plan.Endpoint) {
 	}
 	f.add("Body sent", mappingText(e.Send, "as it is"))
 	f.add("Answer", mappingText(e.Receive, "as it comes"))
-	if e.Encoding != "" {
-		f.add("Encoding", string(e.Encoding))
+	f.add("Encoding", string(e.Encoding))
+	if e.Default != "" {
+		f.add("Fixed answer", codeSpan(e.Default), ", given while the provider can't be reached")
 	}
-	f.add("Timeout", "one attempt may take ", words(e.Timeout.Or(plan.DefaultTimeout)), byDefault(e.Timeout == 0))
-	f.add("Fallback", fallbackWords(e.Fallback), w.pending("endpoint."+name+".fallback"))
 	if e.Cache != 0 {
-		f.add("Cache", "an answer may be served again for ", e.Cache.String(), w.pending("endpoint."+name+".cache"))
+		f.add("Cache", "an answer may be served again for ", e.Cache.String(), w.pending(row+"cache"))
 	}
-	if c := e.OnConflict; c != nil {
-		f.add("On a conflict", "read ", codeSpan(c.Read), ", then keep ", c.Keep, w.pending("endpoint."+name+".on_conflict"))
-		for _, field := range slices.Sorted(maps.Keys(c.Fields)) {
-			f.add("On a conflict over "+field, "keep ", c.Fields[field])
-		}
-		if v := c.Version; v != nil {
-			f.add("Version", "taken from ", codeSpan(v.From), ", sent in ", codeSpan(v.Target()))
-		}
+	f.add("On a conflict", conflictText(e.OnConflict), w.pending(row+"on_conflict"))
+	f.add("Without an answer", unknownText(e.OnUnknown), w.pending(row+"on_unknown"))
+	f.add("Collected", bulkText(e.Bulk), w.pending(row+"bulk"))
+	if e.Priority != 0 {
+		f.add("Priority in the queue", fmt.Sprint(e.Priority), w.pending(row+"priority"))
 	}
-	if u := e.OnUnknown; u != nil {
-		f.add("No answer", "look with ", codeSpan(u.Find), " for one with the same ", codes(slices.Sorted(maps.Keys(u.Match))), w.pending("endpoint."+name+".on_unknown"))
+	if e.Cost > 1 {
+		f.add("Cost", count(e.Cost, "unit"), " of limits that are not counted in requests", w.pending(row+"cost"))
 	}
-	w.table("Endpoint "+name, []string{"What", "Planned"}, f)
+	w.details("Details of "+name, []string{"What", "Planned"}, f)
+}
+
+// conflictText says what a 409 or 412 leads to (R4.5).
+func conflictText(c *plan.OnConflict) text {
+	if c == nil {
+		return nil
+	}
+	out := t("read ", codeSpan(c.Read))
+	if c.State != "" {
+		out = t(out, " (the object stands in ", codeSpan(c.State), ")")
+	}
+	out = t(out, ", ", keepWords(c.Keep))
+	for _, field := range names(c.Fields) {
+		out = t(out, "; for ", codeSpan(field), " ", keepWords(c.Fields[field]))
+	}
+	if v := c.Version; v != nil {
+		out = t(out, "; the version is taken from ", codeSpan(v.From), " and sent in ", codeSpan(v.Target()))
+	}
+	return t(out, "; then send once more")
+}
+
+func keepWords(keep string) string {
+	switch keep {
+	case "ours", "theirs":
+		return "keep " + keep
+	case "fail":
+		return "hand the conflict to the caller"
+	}
+	return keep
+}
+
+// unknownText says how a call without an answer is looked for (E14).
+func unknownText(u *plan.OnUnknown) text {
+	if u == nil {
+		return nil
+	}
+	out := t("look with ", codeSpan(u.Find))
+	if given := append(sources("path ", u.Path), sources("query ", u.Query)...); len(given) > 0 {
+		out = t(out, " (", joined(given, ", "), ")")
+	}
+	if u.Items != "" {
+		out = t(out, ", in the list ", codeSpan(u.Items))
+	}
+	out = t(out, ", for one where ", joined(sources("", u.Match), " and "))
+	if u.Created != "" {
+		out = t(out, ", made since by ", codeSpan(u.Created))
+	}
+	if u.More != "" {
+		out = t(out, "; the list goes on while ", codeSpan(u.More), " says so")
+	}
+	return t(out, "; finding nothing counts after ", words(u.After.Or(time.Minute)))
+}
+
+// sources are a target and the source of its value, in order.
+func sources(kind string, m map[string]string) []text {
+	list := make([]text, 0, len(m))
+	for _, name := range names(m) {
+		list = append(list, t(kind, codeSpan(name), " is ", codeSpan(m[name])))
+	}
+	return list
+}
+
+// bulkText says how calls are collected into one (R4.15).
+func bulkText(b *plan.Bulk) text {
+	if b == nil {
+		return nil
+	}
+	out := t("up to ", count(cmp.Or(b.Max, plan.DefaultBulkMax), "call"), " within ", words(b.Wait.Or(plan.DefaultBulkWait)), " go out as one ", codeSpan(b.Call))
+	if b.Items != "" {
+		out = t(out, "; bodies stand in ", codeSpan(b.Items))
+	}
+	if b.Answers != "" {
+		out = t(out, "; answers in ", codeSpan(b.Answers))
+	}
+	if b.Match != "" {
+		out = t(out, ", matched by ", codeSpan(b.Match))
+	} else {
+		out = t(out, "; answers come in the order of the bodies")
+	}
+	if b.Error != "" {
+		out = t(out, "; one with ", codeSpan(b.Error), " failed")
+	}
+	return out
 }
 
 func mappingText(name, without string) text {
@@ -153,29 +246,27 @@ func shape(path string) string {
 func effectWords(e *plan.Endpoint) string {
 	switch {
 	case e.Effect == plan.EffectIrreversible:
-		return "never repeated by machine once the provider may have received it"
+		return "irreversible is never repeated by machine once the provider may have received it"
 	case e.Effect == plan.EffectCreate && e.Idempotency == nil:
-		return "not repeated once the provider may have received it, as there is no idempotency key"
+		return "create without an idempotency key is not repeated once the provider may have received it"
 	case e.Effect == plan.EffectCreate:
-		return "may be repeated with its idempotency key"
+		return "create with an idempotency key may be repeated"
 	case e.Effect == plan.EffectUpdate:
-		return "may be repeated; the result is the same"
+		return "update may be repeated, the result is the same"
 	}
-	return "may be repeated; nothing changes"
+	return "read may be repeated, nothing changes"
 }
 
 func fallbackWords(fallback string) string {
 	switch fallback {
 	case "queue":
-		return "queue: the call is kept while the provider can't be reached"
+		return "queue keeps the call"
 	case "cached":
-		return "cached: the last answer is given while the provider can't be reached"
+		return "cached gives the last answer"
 	case "default":
-		return "default: a fixed answer is given while the provider can't be reached"
-	case "fail":
-		return "fail: the caller is told at once"
+		return "default gives a fixed answer"
 	}
-	return "fail: the caller is told at once (default)"
+	return "fail tells the caller at once"
 }
 
 // callDiagram draws the way of a call and of its answer.
@@ -183,7 +274,7 @@ func (w *writer) callDiagram() {
 	p := w.plan
 	credential := "put on the credential (" + kindWords(p.Auth.Use) + ")"
 	for _, e := range p.Endpoints {
-		if e != nil && e.Idempotency != nil {
+		if e.Idempotency != nil {
 			credential += " and the idempotency key where the endpoint has one"
 			break
 		}
@@ -206,92 +297,3 @@ func (w *writer) callDiagram() {
 func words(d time.Duration) string { return plan.Duration(d).String() }
 
 func seconds(n int) string { return words(time.Duration(n) * time.Second) }
-
-// mappings are the tables of R3.1.
-func (w *writer) mappings() {
-	w.section("mappings", "Mappings")
-	if len(w.plan.Mappings) == 0 {
-		w.say("The plan maps nothing: bodies and events are handed over as they come.")
-		return
-	}
-	for _, name := range names(w.plan.Mappings) {
-		w.part("mapping-"+name, codeSpan(name))
-		if used := w.usedBy(name); len(used) > 0 {
-			w.say("Used by ", joined(used, ", "), ".")
-		} else {
-			w.note("Nothing in the plan uses this mapping.")
-		}
-		var rows [][]text
-		for _, r := range w.plan.Mappings[name] {
-			way := map[string]string{"in": "in", "out": "out"}[r.Direction]
-			rows = append(rows, []text{
-				t(codeSpan(r.External)), t(r.Type), t(codeSpan(r.Internal)), w.asText(r.As),
-				t(cmp.Or(way, "both")), transformText(r), t(r.Class),
-			})
-		}
-		w.table("Mapping "+name, []string{w.provider.Name + "'s field", "Its type", "Our field", "Our type", "Way", "Rule", "Class"}, rows)
-	}
-}
-
-func (w *writer) asText(as string) text {
-	if _, ok := w.plan.Mappings[as]; ok {
-		return t("mapping ", codeSpan(as))
-	}
-	return t(as)
-}
-
-// usedBy lists where a mapping is used, in order.
-func (w *writer) usedBy(mapping string) []text {
-	var used []text
-	for _, name := range names(w.plan.Endpoints) {
-		e := w.plan.Endpoints[name]
-		if e == nil {
-			continue
-		}
-		switch {
-		case e.Send == mapping && e.Receive == mapping:
-			used = append(used, t("endpoint ", codeSpan(name), " (both ways)"))
-		case e.Send == mapping:
-			used = append(used, t("endpoint ", codeSpan(name), " (body sent)"))
-		case e.Receive == mapping:
-			used = append(used, t("endpoint ", codeSpan(name), " (answer)"))
-		}
-	}
-	if hooks := w.plan.Webhooks; hooks != nil {
-		for _, name := range names(hooks.Events) {
-			if hooks.Events[name].Map == mapping {
-				used = append(used, t("event ", codeSpan(name)))
-			}
-		}
-	}
-	for _, name := range names(w.plan.Mappings) {
-		for _, r := range w.plan.Mappings[name] {
-			if r.As == mapping {
-				used = append(used, t("mapping ", codeSpan(name)))
-				break
-			}
-		}
-	}
-	return used
-}
-
-// transformText is what happens to the value on its way.
-func transformText(r plan.MappingRow) text {
-	var parts []text
-	if r.Transform != "" {
-		parts = append(parts, t(codeSpan(r.Transform)))
-	}
-	for _, value := range names(r.Values) {
-		parts = append(parts, t(codeSpan(value), " → ", codeSpan(r.Values[value])))
-	}
-	if r.As == "enum" {
-		parts = append(parts, t("any other: ", cmp.Or(r.Unknown, "fail")))
-	}
-	if r.Missing != "" {
-		parts = append(parts, t("missing: ", r.Missing))
-	}
-	if r.Null != "" {
-		parts = append(parts, t("null: ", r.Null))
-	}
-	return joined(parts, "; ")
-}

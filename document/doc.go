@@ -10,6 +10,7 @@ package document
 
 import (
 	"errors"
+	"maps"
 
 	"github.com/sallyport/sallyport/openapi"
 	"github.com/sallyport/sallyport/plan"
@@ -46,24 +47,40 @@ func pageOf(p *plan.Plan, doc *openapi.Document) (*page, error) {
 	case p.Provider == nil:
 		return nil, errors.New("document: the plan has no profile of its provider; read it with plan.Load or plan.Parse")
 	}
+	p = without(p)
 	w := &writer{plan: p, provider: p.Provider, doc: doc, rows: p.Rows(), unenforced: p.Unenforced()}
 	w.page.title = p.Provider.Name + " integration plan"
 	w.page.lead = p.Need
 	w.summary()
 	w.questions()
+	w.furtherRisks()
 	w.notYet()
-	w.profile()
 	w.decision()
+	w.study()
 	w.auth()
+	w.section("mapping", "Step 3: Endpoints and mapping")
 	w.endpoints()
 	w.mappings()
+	w.section("failures", "Step 4: Errors and limits")
 	w.errors()
 	w.limits()
+	w.resilience()
 	w.webhooks()
+	w.section("test-and-monitor", "Step 6: Test and monitor")
 	w.tests()
 	w.monitoring()
 	w.checklist()
+	w.points()
 	w.rollout()
-	w.considered()
+	w.exit()
 	return &w.page, nil
+}
+
+// without is the plan without endpoints that say nothing, so that no section has
+// to ask.
+func without(p *plan.Plan) *plan.Plan {
+	own := *p
+	own.Endpoints = maps.Clone(p.Endpoints)
+	maps.DeleteFunc(own.Endpoints, func(_ string, e *plan.Endpoint) bool { return e == nil })
+	return &own
 }

@@ -49,7 +49,7 @@ func meaning(key string) string {
 }
 
 func (w *writer) errors() {
-	w.section("errors", "Errors")
+	w.part("errors", "Errors")
 	var rows [][]text
 	for _, key := range w.errorKeys() {
 		policy := w.plan.ErrorPolicy(key)
@@ -58,8 +58,12 @@ func (w *writer) errors() {
 			from = "plan"
 		}
 		reader := policy.Message
-		policy.Message = "" // has a column of its own
-		rows = append(rows, []text{t(codeSpan(key)), t(meaning(key)), t(policy.Words(), w.pending("error."+key)), t(reader), t(from)})
+		policy.Message, policy.Tell = "", "" // said apart
+		tell := text(nil)
+		if to := w.plan.ErrorPolicy(key).Tell; to != "" {
+			tell = t("; ", codeSpan(to), " is told by an event ", codeSpan("resource.missing"))
+		}
+		rows = append(rows, []text{t(codeSpan(key)), t(meaning(key)), t(policy.Words(), tell, w.pending("error."+key)), t(reader), t(from)})
 	}
 	w.table("What follows which answer", []string{"Answer", "Meaning", "What follows", "What the user reads", "From"}, rows)
 	w.say("Kept means: the call waits for a person, who can make it again. What an endpoint's effect forbids is not repeated, whatever stands here. Alert means: the failure stands in the log as an error, with alert=true; this version notifies nobody.")
@@ -68,14 +72,35 @@ func (w *writer) errors() {
 	var f facts
 	f.add("Code", places(e.CodePath, e.CodeAlso, e.CodeHeader))
 	f.add("Message", places(e.MessagePath, e.MessageAlso, e.MessageHeader))
-	f.add("Request id", places(e.RequestIDHeader, e.RequestIDAlso, e.RequestIDPath))
+	f.add("Request id, which the provider's support asks for", places(e.RequestIDHeader, e.RequestIDAlso, e.RequestIDPath))
 	if s := e.InSuccess; s != nil {
 		f.add("Errors inside a success", signalText(s))
 	}
 	for i, m := range e.Meanings {
 		f.add(fmt.Sprintf("Special meaning %d", i+1), meaningText(m))
 	}
+	for i, wait := range e.Waits {
+		f.add(fmt.Sprintf("How long to wait, %d", i+1), waitText(wait))
+	}
+	if e.ForbiddenAs404 {
+		f.add("A 404", "does not prove that a thing is gone: the provider answers it also for what the credential may not see")
+	}
 	w.table("Where the provider says what went wrong", []string{"What", "Where"}, f)
+}
+
+// waitText is a place that says how long to wait.
+func waitText(wait catalog.WaitRule) text {
+	out := t(codeSpan(cmp.Or(wait.Header, wait.Path)))
+	if wait.Header != "" && wait.Path != "" {
+		out = t(out, " at ", codeSpan(wait.Path))
+	}
+	if wait.Key != "" {
+		out = t(out, " under ", codeSpan(wait.Key))
+	}
+	if wait.After != "" {
+		out = t(out, " behind ", codeSpan(wait.After))
+	}
+	return t(out, ", in ", strings.ReplaceAll(wait.Unit, "_", " "))
 }
 
 // places are where one thing is looked for, in order.
@@ -124,64 +149,4 @@ func meaningText(m catalog.MeaningRule) text {
 		out = t(out, " where ", signalText(m.Body))
 	}
 	return t(out, " means ", m.Class)
-}
-
-// limits shows the provider's limits and what is left of them at headroom
-// (R4.12).
-func (w *writer) limits() {
-	w.section("limits", "Limits")
-	headroom := w.plan.Limits.Headroom.Or(plan.DefaultHeadroom)
-	l := w.provider.Limits
-	var rows [][]text
-	for _, one := range l.List {
-		used := strongSpan(share(one.Limit, headroom))
-		if one.Optional {
-			used = span{kind: plain, s: "not kept by this version"}
-		}
-		where := "all"
-		if len(one.Environments) > 0 {
-			where = strings.Join(one.Environments, ", ")
-		}
-		rows = append(rows, []text{
-			t(codeSpan(one.Name)), t(fmt.Sprintf("%d %s per %s", one.Limit, cmp.Or(one.Unit, "requests"), seconds(one.Window))),
-			t(used), t(strings.ReplaceAll(one.Scope, "+", " and ")), t(where), t(one.Applies),
-		})
-	}
-	if len(rows) == 0 {
-		w.say("The profile knows no limit of this provider in numbers. A 429 leads to: ", w.plan.ErrorPolicy("429").Words(), ".")
-		return
-	}
-	w.table("The provider's limits and the share that is used", []string{"Limit", "Provider allows", fmt.Sprintf("Used at %d%%", headroom), "Counted per", "Environments", "Applies to"}, rows)
-	w.say("A caller waits at most ", strongSpan(words(w.plan.Limits.Wait.Or(plan.DefaultLimitWait))), " for its turn, then it is turned away", byDefault(w.plan.Limits.Wait == 0), ".")
-	var told []text
-	if len(l.Status) > 0 {
-		statuses := make([]string, len(l.Status))
-		for i, status := range l.Status {
-			statuses[i] = strconv.Itoa(status)
-		}
-		told = append(told, t("by status ", codes(statuses)))
-	}
-	if l.Signal != nil {
-		told = append(told, t("in the body when ", signalText(l.Signal)))
-	}
-	if h := l.Headers; h != nil && h.Remaining != "" {
-		told = append(told, t("what is left stands in ", codeSpan(h.Remaining)))
-	}
-	switch l.RetryAfter {
-	case "absent":
-		told = append(told, t("there is no Retry-After"))
-	case "":
-	default:
-		told = append(told, t("Retry-After is given in ", strings.ReplaceAll(l.RetryAfter, "_", " ")))
-	}
-	if len(told) > 0 {
-		w.say("How the provider tells that there were too many: ", joined(told, "; "), ".")
-	}
-}
-
-// share is headroom percent of a limit, rounded down to tenths, as the gateway
-// counts it.
-func share(limit, headroom int) string {
-	tenths := limit/100*headroom*10 + limit%100*headroom/10
-	return strconv.FormatFloat(float64(tenths)/10, 'f', -1, 64)
 }

@@ -11,7 +11,7 @@ import (
 
 // webhooks tells how events are known to be genuine and where they go (R5).
 func (w *writer) webhooks() {
-	w.section("webhooks", "Webhooks")
+	w.section("webhooks", "Step 5: Webhooks")
 	hooks, known := w.plan.Webhooks, w.provider.Webhooks
 	switch {
 	case hooks == nil && known == nil:

@@ -94,8 +94,19 @@ func htmlList(b *bytes.Buffer, l list) {
 // shortTable is how many rows a table may have to stay whole on paper.
 const shortTable = 8
 
-// htmlTable writes a table in a frame that scrolls when the window is narrow.
+// htmlTable writes a table in a frame that scrolls when the window is narrow; one
+// that is folded is opened by a click, and always on paper.
 func htmlTable(b *bytes.Buffer, tb table) {
+	if !tb.folded {
+		htmlFrame(b, tb)
+		return
+	}
+	fmt.Fprintf(b, "<details>\n<summary>%s <span class=\"count\">(%s)</span></summary>\n", htmlEscape(tb.caption), count(len(tb.rows), "row"))
+	htmlFrame(b, tb)
+	b.WriteString("</details>\n")
+}
+
+func htmlFrame(b *bytes.Buffer, tb table) {
 	class := "frame"
 	if len(tb.head) == 2 {
 		class = "frame facts"

@@ -37,7 +37,8 @@ const (
 	link            // to href; s is what is read
 )
 
-// heading opens a section (level 2) or a part of one (level 3).
+// heading opens a section (level 2), a part of one (level 3) or one thing in it
+// (level 4).
 type heading struct {
 	level int
 	title text
@@ -68,6 +69,7 @@ type table struct {
 	caption string
 	head    []string
 	rows    [][]text
+	folded  bool // closed at first, where the form can do that
 }
 
 // diagram is a sequence of messages between actors.
@@ -163,6 +165,8 @@ type writer struct {
 	doc        *openapi.Document // nil: not given
 	rows       []plan.Row
 	unenforced []plan.Row
+	checked    []check // what the review said; nil before it was asked
+	answered   []point // the plan points; nil before they were gone through
 }
 
 func (w *writer) section(id, title string) {
@@ -171,6 +175,11 @@ func (w *writer) section(id, title string) {
 
 func (w *writer) part(id string, title ...any) {
 	w.page.blocks = append(w.page.blocks, heading{level: 3, title: t(title...), id: id})
+}
+
+// thing opens what belongs to one name within a part.
+func (w *writer) thing(id string, title ...any) {
+	w.page.blocks = append(w.page.blocks, heading{level: 4, title: t(title...), id: id})
 }
 
 func (w *writer) say(parts ...any)  { w.page.blocks = append(w.page.blocks, paragraph(t(parts...))) }
@@ -184,14 +193,28 @@ func (w *writer) list(style listStyle, items ...text) {
 
 func (w *writer) table(caption string, head []string, rows [][]text) {
 	if len(rows) > 0 {
-		w.page.blocks = append(w.page.blocks, table{caption, head, rows})
+		w.page.blocks = append(w.page.blocks, table{caption: caption, head: head, rows: rows, folded: len(rows) > longTable})
 	}
 }
 
-// facts is a table of two columns that leaves out what nobody said.
+// longTable is how many rows a table may have before it is folded.
+const longTable = 24
+
+// details is a table that is read when in doubt.
+func (w *writer) details(caption string, head []string, rows [][]text) {
+	if len(rows) > 0 {
+		w.page.blocks = append(w.page.blocks, table{caption: caption, head: head, rows: rows, folded: true})
+	}
+}
+
+// facts is a table of two columns that leaves out what nobody said: a row whose
+// first part is empty.
 type facts [][]text
 
 func (f *facts) add(name string, parts ...any) {
+	if len(parts) == 0 || len(t(parts[0])) == 0 {
+		return
+	}
 	if value := t(parts...); len(value) > 0 {
 		*f = append(*f, []text{t(name), value})
 	}

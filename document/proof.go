@@ -2,6 +2,7 @@ package document
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 
 	"github.com/sallyport/sallyport/plan"
@@ -89,21 +90,30 @@ func proofOf(r plan.Row) string {
 	return cmp.Or(proofs[r.Kind], "prove it against the stand-in, and that its opposite is noticed")
 }
 
-// tests lists for each row of the plan what proves it (R6).
+// tests groups the rows of the plan by what proves them (R6).
 func (w *writer) tests() {
-	w.section("tests", "Tests")
-	w.say("Each statement of the plan has an id. Findings, tests and this table use the same.")
+	w.part("tests", "Tests")
+	w.say("Each statement of the plan is a row with an id. Findings, tests and this table use the same; ", codeSpan("sallyport review"), " says where it stands. A row that is not acted upon yet is marked with a star.")
 	waiting := map[string]bool{}
 	for _, r := range w.unenforced {
 		waiting[r.ID] = true
 	}
-	rows := make([][]text, 0, len(w.rows))
+	var order []string
+	ids := map[string][]text{}
 	for _, r := range w.rows {
-		proof := t(proofOf(r))
-		if waiting[r.ID] {
-			proof = t(strongSpan("not acted upon yet"), "; then: ", proof)
+		proof := proofOf(r)
+		if ids[proof] == nil {
+			order = append(order, proof)
 		}
-		rows = append(rows, []text{t(codeSpan(r.ID)), t(r.Statement), proof, positionText(r.Position)})
+		id := t(codeSpan(r.ID))
+		if waiting[r.ID] {
+			id = t(codeSpan(r.ID), "*")
+		}
+		ids[proof] = append(ids[proof], id)
 	}
-	w.table("What proves which statement", []string{"Row", "Statement", "What proves it", "In the plan"}, rows)
+	rows := make([][]text, len(order))
+	for i, proof := range order {
+		rows[i] = []text{t(proof), joined(ids[proof], ", ")}
+	}
+	w.details(fmt.Sprintf("What proves the %d rows of the plan", len(w.rows)), []string{"What is done, and what must be seen", "Rows"}, rows)
 }

@@ -6,100 +6,6 @@ import (
 	"github.com/sallyport/sallyport/plan"
 )
 
-func (w *writer) monitoring() {
-	w.section("monitoring", "Monitoring")
-	m := w.plan.Monitoring
-	var f facts
-	f.add("On call", m.Owner)
-	f.add("Runbook", lookOrCode(m.Runbook))
-	f.add("Channels", codes(m.Notify), w.pending("monitoring.notify"))
-	if m.ExpectCallsEvery != 0 {
-		f.add("Silence is reported after", m.ExpectCallsEvery.String(), w.pending("monitoring.expect_calls_every"))
-	}
-	var alerts []string
-	for _, key := range w.errorKeys() {
-		if w.plan.ErrorPolicy(key).Alert {
-			alerts = append(alerts, key)
-		}
-	}
-	f.add("Answers logged as errors at once", codes(alerts))
-	f.add("The provider's status page", linkSpan(w.provider.Service.StatusPage))
-	w.table("Who looks, and at what", []string{"What", "Planned"}, f)
-	var missing []text
-	for _, gap := range []struct {
-		empty bool
-		key   string
-	}{
-		{m.Owner == "", "owner"},
-		{m.Runbook == "", "runbook"},
-		{len(m.Notify) == 0, "notify"},
-		{m.ExpectCallsEvery == 0, "expect_calls_every"},
-	} {
-		if gap.empty {
-			missing = append(missing, t(codeSpan("monitoring."+gap.key)))
-		}
-	}
-	if len(missing) > 0 {
-		w.note("The plan does not say: ", joined(missing, ", "), ".")
-	}
-}
-
-// lookOrCode links an address and shows anything else as it is typed.
-func lookOrCode(s string) text { return t(linkSpan(s)) }
-
-// checklist is what people do before the first live call, made of this plan.
-func (w *writer) checklist() {
-	w.section("checklist", "Checklist")
-	p := w.plan
-	var items []text
-	add := func(parts ...any) { items = append(items, t(parts...)) }
-	if p.Decision == nil {
-		add("Decide: build, SDK or buy, with the reasons.")
-	}
-	if n := len(p.OpenQuestions); n > 0 {
-		add("Answer the ", count(n, "open question"), ".")
-	}
-	for _, r := range w.plan.Recalled() {
-		what := text(nil)
-		if len(r.Fields) > 0 {
-			what = t(" (", codes(r.Fields), ")")
-		}
-		add("Confirm ", codeSpan("profile."+r.Section.Path), what, " against the provider's documentation, with day and source.")
-	}
-	if p.Profile.Spec == nil || p.Profile.Spec.SHA256 == "" {
-		add("Pin the provider's API document by its hash.")
-	}
-	for _, name := range names(p.Environments) {
-		if secrets := p.Environments[name].Secrets; len(secrets) > 0 {
-			add("Put the secrets of ", codeSpan(name), " where the plan looks for them: ", codes(names(secrets)), ", those of no other environment.")
-		} else {
-			add("Say in the plan where the secrets of ", codeSpan(name), " are kept.")
-		}
-	}
-	if hooks := p.Webhooks; hooks != nil {
-		add("Register the address ", codeSpan("/api/webhooks/"+p.Service), " at ", w.provider.Name, ", per environment, for: ", codes(names(hooks.Events)), ".")
-		for _, name := range names(p.Destinations) {
-			add("Let destination ", codeSpan(name), " check the signature, answer within ", words(p.Destinations[name].Timeout.Or(plan.DefaultDestinationTimeout)), " and bear the same event twice.")
-		}
-	}
-	for _, name := range names(p.Endpoints) {
-		e := p.Endpoints[name]
-		if e != nil && e.Effect == plan.EffectCreate && e.Idempotency == nil {
-			add("Give ", codeSpan(name), " an idempotency key, or write down what a doubtful answer leads to.")
-		}
-	}
-	if len(w.unenforced) > 0 {
-		add("Provide for what is ", strongSpan("not acted upon yet"), ", or accept it in writing: ", count(len(w.unenforced), "statement"), ".")
-	}
-	add("Run the tests against the stand-in; each row of the plan is proven or explained.")
-	if p.Monitoring.Runbook != "" {
-		add("Walk through the runbook once: ", lookOrCode(p.Monitoring.Runbook), ".")
-	} else {
-		add("Write a runbook and name it in the plan.")
-	}
-	w.list(boxes, items...)
-}
-
 // rollout is the order of stages and the way back.
 func (w *writer) rollout() {
 	w.section("rollout", "Rollout")
@@ -139,6 +45,76 @@ func (w *writer) hooksToo() string {
 		return ""
 	}
 	return " and receive each event once"
+}
+
+// exit is what leaving the provider, or this gateway, takes (E74).
+func (w *writer) exit() {
+	w.section("exit", "Exit")
+	p := w.plan
+	var rows [][]text
+	add := func(what string, parts ...any) { rows = append(rows, []text{t(what), t(parts...)}) }
+	add("What is tied to the provider", count(len(p.Endpoints), "endpoint"), ", ", w.eventCount(), "; ids of the provider in your records", w.idFields())
+	add("What stays", "your product speaks its own field names, as far as mappings go: ", count(len(p.Mappings), "mapping"), "; another provider takes another plan behind the same names")
+	var reads []string
+	for _, name := range names(p.Endpoints) {
+		if p.Endpoints[name].Effect == plan.EffectRead {
+			reads = append(reads, name)
+		}
+	}
+	if len(reads) > 0 {
+		add("Taking data out", "read it with ", some(reads), " while the account lives; the provider's own export is in its documentation")
+	} else {
+		add("Taking data out", strongSpan("open"), ": the plan reads nothing; ask the provider for an export")
+	}
+	switch revoke, known := w.revocation(); {
+	case revoke != nil:
+		add("Ending access", "tokens are revoked at ", revoke, "; then delete the secrets where they are kept")
+	case known:
+		add("Ending access", "delete the key at the provider, then the secrets where they are kept; the profile knows of no call that does it")
+	default:
+		add("Ending access", strongSpan("open"), ": the profile does not say how a credential is revoked")
+	}
+	if p.Webhooks != nil {
+		add("Ending events", "remove the address at the provider once the last event came; kept events stay as long as the plan says")
+	}
+	add("Leaving Sallyport", "plan and profile are files, records are tables of a database of yours; a call through the proxy has the provider's own shape and can go to it directly")
+	add("Contract", strongSpan("open"), ": notice, deletion of data and its proof stand in the contract with ", w.provider.Name)
+	w.table("Leaving the provider", []string{"What", "How"}, rows)
+}
+
+func (w *writer) eventCount() string {
+	if w.plan.Webhooks == nil {
+		return "no event types"
+	}
+	return count(len(w.plan.Webhooks.Events), "event type")
+}
+
+// idFields are the fields that hold the provider's ids on our side.
+func (w *writer) idFields() text {
+	var list []string
+	for _, name := range names(w.plan.Mappings) {
+		for _, r := range w.plan.Mappings[name] {
+			if r.External == "id" || strings.HasSuffix(r.External, ".id") {
+				list = append(list, name+"."+r.Internal)
+			}
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return t(" (", some(list), ")")
+}
+
+// revocation is where credentials are revoked; known is true for keys, which
+// people delete at the provider.
+func (w *writer) revocation() (at text, known bool) {
+	for _, a := range w.ways() {
+		if a.OAuth != nil && a.OAuth.RevokeURL != "" {
+			return t(linkSpan(a.OAuth.RevokeURL)), true
+		}
+		known = known || a.Kind == "api_key" || a.Kind == "basic"
+	}
+	return nil, known
 }
 
 // sentence ends with one full stop.

@@ -17,8 +17,25 @@ type Report struct {
 	Uncovered []string
 	// Events are the event types of the plan with the reason for each.
 	Events []Candidate
+	// Questions are what only a person knows and nobody has said. What is not
+	// answered stands in the plan's open questions.
+	Questions []Question
 	// Defects of the provider's document.
 	Defects []openapi.Defect
+}
+
+// Find picks the operations of a document that cover a need, without writing
+// a plan: the Report has the candidates, picked or not, with a reason each, and
+// what stays uncovered. It never fails; a need that says nothing gives an empty
+// Report.
+func Find(d *openapi.Document, need string) *Report {
+	c := choose(d, need, nil)
+	report := &Report{Uncovered: c.missed, Defects: d.Defects}
+	for _, e := range c.events(nil) {
+		report.Events = append(report.Events, Candidate{Call: e.kind, Picked: true, Score: e.value, Reason: e.why})
+	}
+	report.Candidates = c.candidates(names(c.picks))
+	return report
 }
 
 // Candidate is an operation, or an event type, that was looked at.

@@ -152,8 +152,10 @@ func (w *writer) endpoint(p *pick) *plan.Endpoint {
 	idempotent := key.Header != "" && (len(key.Methods) == 0 || slices.Contains(key.Methods, o.Method))
 	var doubt string
 	e.Effect, doubt = effect(o, idempotent)
-	if doubt != "" {
-		w.ask("endpoint."+w.names[o]+".effect", fmt.Sprintf("Is %s the right effect for %s? %s.", e.Effect, e.Call, upperFirst(strings.TrimSuffix(doubt, "?"))), w.profile.Docs)
+	if said, ok := w.said(w.names[o], e.Call); ok {
+		e.Effect = said
+	} else if doubt != "" {
+		w.doubtful(w.names[o], e.Call, e.Effect, doubt)
 	}
 	if e.Effect == plan.EffectRead {
 		e.Timeout, e.Fallback = plan.Duration(10*time.Second), "fail"

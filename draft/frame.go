@@ -1,6 +1,7 @@
 package draft
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -21,23 +22,12 @@ func (w *writer) frame() {
 	}
 	w.version()
 	w.baseURL()
-	env := strings.ToUpper(strings.ReplaceAll(w.service, "-", "_"))
 	p.Auth = plan.Auth{Use: w.credential(), RotateEvery: plan.Duration(90 * 24 * time.Hour)}
-	development := map[string]catalog.OneOrMore{"api_key": {"env:" + env + "_API_KEY"}}
-	production := map[string]catalog.OneOrMore{"api_key": {"env:" + env + "_PRODUCTION_API_KEY"}}
-	if p.Webhooks != nil {
-		development["webhook_secret"] = catalog.OneOrMore{"env:" + env + "_WEBHOOK_SECRET"}
-		production["webhook_secret"] = catalog.OneOrMore{"env:" + env + "_PRODUCTION_WEBHOOK_SECRET"}
-		p.Destinations = map[string]plan.Destination{"app": {URL: "http://127.0.0.1:3000/" + w.service, Secret: "env:APP_SIGNING_SECRET", Timeout: plan.Duration(plan.DefaultDestinationTimeout)}}
-	}
-	p.Environments = map[string]plan.Environment{
-		"development": {BaseURL: "http://127.0.0.1:4010", Secrets: development}, // the sandbox
-		"production":  {Secrets: production},
-	}
+	w.environments()
+	w.destinations()
 	p.Errors = plan.DefaultErrors()
 	p.Limits = plan.Limits{Headroom: plan.DefaultHeadroom, Wait: plan.Duration(plan.DefaultLimitWait)}
-	p.Monitoring = plan.Monitoring{Notify: []string{"ops"}, Runbook: "docs/runbooks/" + w.service + ".md"}
-	w.ask("monitoring", "Who owns this integration and is told about trouble? Write a team into monitoring.owner and monitoring.notify.", "")
+	p.Monitoring = plan.Monitoring{Owner: w.Answers.Owner, Notify: []string{"ops"}, Runbook: "docs/runbooks/" + w.service + ".md"}
 	p.Decision = w.decision()
 }
 
@@ -117,6 +107,13 @@ func (w *writer) decision() *plan.Decision {
 	default:
 		d.Why = fmt.Sprintf("%s, mapped and guarded by this plan. No Go SDK of the provider is known.", upperFirst(size))
 	}
+	if said := w.Answers.Decision; said != "" && said != d.Choice {
+		d.Why = fmt.Sprintf("Decided by a person, otherwise than the facts weigh. They say %s: %s", d.Choice, d.Why)
+		d.Choice = said
+	}
+	if w.Answers.Decision != "" {
+		d.Owner = w.Answers.Owner
+	}
 	if !w.Now.IsZero() {
 		d.ReviewBy = w.Now.AddDate(0, 6, 0).Format(time.DateOnly)
 	}
@@ -141,32 +138,27 @@ func (w *writer) considered(list []Candidate) {
 	}
 }
 
-// questions adds one for each section of the profile that is in use and holds
-// facts that nobody has read anywhere.
-func (w *writer) questions() {
-	used := map[string]bool{"api": true, "limits": true, "errors": true, "sandbox": true}
-	for _, e := range w.plan.Endpoints {
-		used["idempotency"] = used["idempotency"] || e.Idempotency != nil
-	}
-	used["pagination"] = slices.ContainsFunc(w.chooser.picks, func(p *pick) bool { return p.op.kind == kindList })
-	used["webhooks"] = w.plan.Webhooks != nil
-	auth := slices.IndexFunc(w.profile.Auth, func(a catalog.Auth) bool { return a.Kind == w.plan.Auth.Use })
-	used["auth"] = auth >= 0
+// questions adds one for each section of the profile that the plan rests on and
+// that nobody has read anywhere, and what a person has not said.
+func (w *writer) questions(open []Question, missed []string) {
 	var list []plan.Question
-	for _, s := range w.profile.Sections() {
-		if !used[s.Name] || s.Name == "auth" && s.Path != fmt.Sprintf("auth[%d]", auth) {
-			continue
+	w.plan.Provider = w.profile
+	for _, r := range w.plan.Recalled() {
+		name, look := r.Section.Name, strings.Join(r.Section.Provenance.Source, ", ")
+		ask := fmt.Sprintf("What the profile says about %s is only recalled. Is it so? Confirm it in profile.confirmed.%s.", name, name)
+		if len(r.Fields) > 0 {
+			ask = fmt.Sprintf("Only recalled: %s. Is it so? Confirm it in profile.confirmed.%s.", strings.Join(r.Fields, ", "), name)
 		}
-		look := strings.Join(s.Provenance.Source, ", ")
-		switch {
-		case s.Provenance.Confidence == catalog.Recalled:
-			list = append(list, plan.Question{About: s.Name, Ask: fmt.Sprintf("What the profile says about %s is only recalled. Is it so? Confirm it in profile.confirmed.%s.", s.Name, s.Name), Look: look})
-		case len(s.Provenance.Unsure) > 0:
-			list = append(list, plan.Question{About: s.Name, Ask: fmt.Sprintf("Only recalled: %s. Is it so? Confirm it in profile.confirmed.%s.", strings.Join(s.Provenance.Unsure, ", "), s.Name), Look: look})
+		list = append(list, plan.Question{About: name, Ask: ask, Look: cmp.Or(look, w.profile.Docs)})
+	}
+	w.plan.Provider = nil
+	list = append(list, w.asked...)
+	for _, q := range open {
+		if q.Open.Ask != "" {
+			list = append(list, q.Open)
 		}
 	}
-	list = append(list, w.asked...)
-	for _, missed := range w.chooser.missed {
+	for _, missed := range missed {
 		list = append(list, plan.Question{About: "need", Ask: fmt.Sprintf("Nothing in the document fits “%s”. How is it done?", missed), Look: w.profile.Docs})
 	}
 	w.plan.OpenQuestions = list

@@ -54,7 +54,7 @@ func (w *writer) webhooks(events []eventPick, list *operation) {
 	hooks := &plan.Webhooks{Events: map[string]plan.EventHandling{}, Retention: &plan.Retention{Payload: plan.Duration(30 * 24 * time.Hour), IDs: plan.Duration(90 * 24 * time.Hour)}}
 	identified, owned := data != "", data != ""
 	for _, e := range events {
-		h := plan.EventHandling{From: data, To: "app"}
+		h := plan.EventHandling{From: data, To: w.destination()}
 		component, s := w.chooser.resource(e.op)
 		if table := tableName(component); data != "" && component != "" && len(w.plan.Mappings[table]) > 0 {
 			h.Map = table
@@ -72,8 +72,9 @@ func (w *writer) webhooks(events []eventPick, list *operation) {
 	}
 	if owned {
 		hooks.Tenant = "json:" + data + ".metadata.tenant_id"
-	} else {
-		w.ask("webhooks", "Which of your customers is an event about? Nothing in the payload is known to say it; write the path into webhooks.tenant.", w.profile.Docs)
+	}
+	if w.Answers.Tenant != "" {
+		hooks.Tenant = w.Answers.Tenant
 	}
 	if list != nil {
 		hooks.Reconcile = &plan.Reconcile{List: w.names[list], Every: plan.Duration(10 * time.Minute), Overlap: plan.Duration(30 * time.Minute)}

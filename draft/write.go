@@ -17,16 +17,20 @@ import (
 
 // Input is what a plan is written from.
 type Input struct {
-	Service  string            // slug of the integration
-	Need     string            // the requirement, in a sentence
-	Profile  *catalog.Profile  // the provider's facts
-	Document *openapi.Document // the provider's API document
+	Service string           // slug of the integration
+	Need    string           // the requirement, in a sentence
+	Profile *catalog.Profile // the provider's facts
+	// Document is the provider's API document. Nil: there is none, and Endpoints
+	// are written as "METHOD /path"; fields are not mapped then.
+	Document *openapi.Document
 	// SpecFile and SpecSHA256 pin the document in the plan; nothing is pinned
 	// when SpecFile is empty.
 	SpecFile, SpecSHA256 string
 	// Endpoints are operations to use whatever the need says: operationIds or
 	// "METHOD /path". Events are event types.
 	Endpoints, Events []string
+	// Answers are what people said; the zero value says nothing.
+	Answers Answers
 	// Now dates the plan. The zero time leaves dates out.
 	Now time.Time
 }
@@ -39,19 +43,34 @@ var serviceSlug = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
 // with, or that an operation was named that the document does not have; what
 // the need asks for and the document does not offer is in Report.Uncovered.
 func Write(in Input) (*plan.Plan, *Report, error) {
+	byHand := false
+	if in.Document == nil && len(in.Endpoints)+len(in.Events)+len(in.Answers.Endpoints) > 0 {
+		d, err := handWritten(append(slices.Clone(in.Endpoints), in.Answers.Endpoints...), in.Events)
+		if err != nil {
+			return nil, nil, err
+		}
+		in.Document, in.SpecFile, in.SpecSHA256 = d, "", ""
+		in.Endpoints = append(slices.Clone(in.Endpoints), in.Answers.Endpoints...)
+		byHand = true
+	}
 	explicit, err := check(in)
 	if err != nil {
 		return nil, nil, err
 	}
 	c := choose(in.Document, in.Need, explicit)
 	w := &writer{
-		Input: in, service: in.Service, profile: in.Profile, doc: in.Document, chooser: c,
+		Input: in, byHand: byHand, service: in.Service, profile: in.Profile, doc: in.Document, chooser: c,
 		resources: map[string]bool{}, tables: map[*operation]string{},
 		plan: &plan.Plan{Sallyport: plan.Version, Service: in.Service, Uses: in.Profile.ID, Need: in.Need, Mappings: map[string][]plan.MappingRow{}, Endpoints: map[string]*plan.Endpoint{}},
 	}
-	events := w.eventsToUse()
+	w.ticked()
+	events := w.tickedEvents(w.eventsToUse())
 	list := w.listOfEvents(events)
-	if len(c.picks) == 0 {
+	w.ticked()
+	if list != nil && c.byOp[list] == nil {
+		list = nil
+	}
+	if len(c.picks) == 0 && len(events) == 0 {
 		return nil, nil, fmt.Errorf("nothing in the document of %s fits %q: say it in the provider's words, or name operations with --endpoint", in.Profile.Name, in.Need)
 	}
 	w.names = names(c.picks)
@@ -59,22 +78,38 @@ func Write(in Input) (*plan.Plan, *Report, error) {
 	for _, p := range c.picks {
 		w.plan.Endpoints[w.names[p.op]] = w.endpoint(p)
 	}
+	if err := w.checkEffects(); err != nil {
+		return nil, nil, err
+	}
 	w.webhooks(events, list)
 	w.frame()
-	w.questions()
-	report := &Report{Candidates: c.candidates(w.names), Uncovered: c.missed, Defects: in.Document.Defects}
-	for _, e := range events {
-		report.Events = append(report.Events, Candidate{Call: e.kind, Picked: true, Score: e.value, Reason: e.why})
+	return w.plan, w.report(events), nil
+}
+
+// report says how it came about, and writes what stays open into the plan.
+func (w *writer) report(events []eventPick) *Report {
+	r := &Report{Candidates: w.chooser.candidates(w.names), Defects: w.Document.Defects}
+	if w.byHand {
+		w.ask("document", "No API document was at hand: which fields do requests and answers have? Give one with --spec FILE, or write mappings by hand.", w.profile.Docs)
+	} else {
+		r.Uncovered = w.chooser.missed
 	}
-	w.considered(report.Candidates)
-	return w.plan, report, nil
+	for _, e := range events {
+		r.Events = append(r.Events, Candidate{Call: e.kind, Picked: true, Score: e.value, Reason: e.why})
+	}
+	r.Questions = w.interview(r)
+	w.questions(r.Questions, r.Uncovered)
+	w.considered(r.Candidates)
+	return r
 }
 
 func check(in Input) (explicit []openapi.Operation, err error) {
 	switch {
 	case in.Profile == nil:
 		return nil, errors.New("draft: no catalog profile to plan with")
-	case in.Document == nil || len(in.Document.Operations) == 0:
+	case in.Document == nil:
+		return nil, fmt.Errorf("draft: no API document of %s to plan with: give one, or name operations as METHOD /path", in.Profile.Name)
+	case len(in.Document.Operations) == 0 && len(in.Document.Servers)+len(in.Document.Title) > 0:
 		return nil, errors.New("draft: the provider's document has no operations to plan with")
 	case !serviceSlug.MatchString(in.Service):
 		return nil, fmt.Errorf("service %q is no slug: write lower-case letters, digits, - and _, beginning with a letter", in.Service)
@@ -82,6 +117,14 @@ func check(in Input) (explicit []openapi.Operation, err error) {
 		return nil, errors.New("the need is empty: say in a sentence what the integration should do")
 	case len(in.Need) > maxNeed:
 		return nil, fmt.Errorf("the need has %d bytes, at most %d are read: say it shorter, and plan one thing at a time", len(in.Need), maxNeed)
+	}
+	for _, call := range in.Answers.Endpoints {
+		if _, ok := in.Document.Operation(call); !ok {
+			return nil, fmt.Errorf("the document has no operation %q: write METHOD /path; near are: %s", call, strings.Join(near(in.Document, call), ", "))
+		}
+	}
+	if err := in.Answers.check(); err != nil {
+		return nil, err
 	}
 	for _, call := range in.Endpoints {
 		op, ok := in.Document.Operation(call)
@@ -134,6 +177,7 @@ func nearest(texts []string, to string) []string {
 // writer fills in one plan.
 type writer struct {
 	Input
+	byHand    bool // there is no document but what people named
 	service   string
 	profile   *catalog.Profile
 	doc       *openapi.Document
@@ -142,7 +186,8 @@ type writer struct {
 	tables    map[*operation]string // mapping of an operation's answer
 	resources map[string]bool       // components that the plan maps
 	plan      *plan.Plan
-	asked     []plan.Question
+	asked     []plan.Question // what nobody at the terminal is asked
+	doubts    []Question      // effects that were guessed
 }
 
 func (w *writer) ask(about, question, look string) {

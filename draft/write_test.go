@@ -222,7 +222,7 @@ func TestStripeFrame(t *testing.T) {
 		}
 	}
 	// R0.1: what is only recalled is asked.
-	for _, about := range []string{"api", "idempotency", "webhooks", "sandbox"} {
+	for _, about := range []string{"api", "idempotency", "webhooks"} {
 		if !slices.ContainsFunc(p.OpenQuestions, func(q plan.Question) bool { return q.About == about && q.Ask != "" }) {
 			t.Errorf("nothing is asked about %s", about)
 		}
@@ -285,15 +285,23 @@ func TestWriteRefuses(t *testing.T) {
 		change func(*draft.Input)
 		want   string
 	}{
-		"no need":          {func(in *draft.Input) { in.Need = " " }, "need is empty"},
-		"a book":           {func(in *draft.Input) { in.Need = strings.Repeat("invoice ", 1000) }, "at most 4000"},
-		"slug":             {func(in *draft.Input) { in.Service = "My Stripe" }, "no slug"},
-		"no profile":       {func(in *draft.Input) { in.Profile = nil }, "profile"},
-		"no document":      {func(in *draft.Input) { in.Document = nil }, "no operations"},
-		"unknown call":     {func(in *draft.Input) { in.Endpoints = []string{"POST /v1/customer"} }, "POST /v1/customers"},
-		"unknown event":    {func(in *draft.Input) { in.Events = []string{"invoice.payed"} }, "invoice."},
-		"nothing fits":     {func(in *draft.Input) { in.Need = "Xylophone zebra quokka" }, "nothing in the document"},
-		"no webhooks here": {func(in *draft.Input) { in.Profile = &catalog.Profile{ID: "x"}; in.Events = []string{"a.b"} }, "no webhooks"},
+		"no need":              {func(in *draft.Input) { in.Need = " " }, "need is empty"},
+		"a book":               {func(in *draft.Input) { in.Need = strings.Repeat("invoice ", 1000) }, "at most 4000"},
+		"slug":                 {func(in *draft.Input) { in.Service = "My Stripe" }, "no slug"},
+		"no profile":           {func(in *draft.Input) { in.Profile = nil }, "profile"},
+		"no document":          {func(in *draft.Input) { in.Document = nil }, "name operations as METHOD /path"},
+		"an empty document":    {func(in *draft.Input) { in.Document = &openapi.Document{Title: "x"} }, "no operations"},
+		"no effect":            {func(in *draft.Input) { in.Answers.Effects = map[string]plan.Effect{"create_invoice": "maybe"} }, "read, update, create or irreversible"},
+		"effect of what":       {func(in *draft.Input) { in.Answers.Effects = map[string]plan.Effect{"create_invoic": plan.EffectRead} }, "create_invoice"},
+		"tenant":               {func(in *draft.Input) { in.Answers.Tenant = "data.object" }, "json:a.b.c"},
+		"destination":          {func(in *draft.Input) { in.Answers.Destinations = map[string]string{"app": "https://u:canary@x"} }, "without user"},
+		"decision":             {func(in *draft.Input) { in.Answers.Decision = "rent" }, "build, sdk or buy"},
+		"ticked nothing known": {func(in *draft.Input) { in.Answers.Endpoints = []string{"POST /v1/nothing"} }, "no operation"},
+		"by hand":              {func(in *draft.Input) { in.Document, in.Endpoints = nil, []string{"createThing"} }, "POST /v1/messages"},
+		"unknown call":         {func(in *draft.Input) { in.Endpoints = []string{"POST /v1/customer"} }, "POST /v1/customers"},
+		"unknown event":        {func(in *draft.Input) { in.Events = []string{"invoice.payed"} }, "invoice."},
+		"nothing fits":         {func(in *draft.Input) { in.Need = "Xylophone zebra quokka" }, "nothing in the document"},
+		"no webhooks here":     {func(in *draft.Input) { in.Profile = &catalog.Profile{ID: "x"}; in.Events = []string{"a.b"} }, "no webhooks"},
 	} {
 		in := input(t, "stripe", need)
 		c.change(&in)

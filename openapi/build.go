@@ -13,7 +13,7 @@ import (
 var methods = []string{"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
 // build takes the document apart.
-func (d *Document) build(root gjson.Result) error {
+func (d *Document) build(root gjson.Result, files *bundle) error {
 	prefix := ""
 	switch {
 	case root.Get("swagger").Exists():
@@ -30,18 +30,17 @@ func (d *Document) build(root gjson.Result) error {
 	d.components = &components{root: root, prefix: prefix, schemas: map[string]gjson.Result{}, done: map[string]*Schema{}, members: map[string]map[string]gjson.Result{}}
 	if schemas, ok := d.components.pointer(strings.TrimSuffix(prefix, "/")); ok {
 		schemas.ForEach(func(name, value gjson.Result) bool {
-			key := name.String()
-			if _, twice := d.components.schemas[key]; !twice {
-				d.components.order = append(d.components.order, key)
-			}
-			d.components.schemas[key] = value
+			d.components.order = append(d.components.order, name.String())
+			d.components.schemas[name.String()] = value
 			return true
 		})
 	}
+	d.components.adopt(files.references)
 	if !root.Get("paths").IsObject() && !root.Get("webhooks").IsObject() {
 		return errors.New(`openapi: the document has no "paths"`)
 	}
-	b := &builder{document: d, root: root, swagger: strings.HasPrefix(d.Format, "swagger"), ids: map[string]string{}}
+	b := &builder{document: d, root: root, files: files, swagger: strings.HasPrefix(d.Format, "swagger"), ids: map[string]string{}}
+	d.ResponseHeaders = map[string]int{}
 	b.servers()
 	b.security()
 	b.paths()
@@ -54,59 +53,17 @@ func (d *Document) build(root gjson.Result) error {
 type builder struct {
 	document *Document
 	root     gjson.Result
+	files    *bundle
 	swagger  bool
 	ids      map[string]string // operationId → where
 }
 
 func (b *builder) defect(where, rule, format string, args ...any) {
-	const enough = 500 // a document with more is broken in one way many times
-	if len(b.document.Defects) < enough {
+	switch n := len(b.document.Defects); {
+	case n < enough:
 		b.document.Defects = append(b.document.Defects, Defect{Where: where, Rule: rule, Message: fmt.Sprintf(format, args...)})
-	}
-}
-
-func (b *builder) servers() {
-	if b.swagger {
-		host := b.root.Get("host").String()
-		if host == "" {
-			b.defect("#/host", "missing-server", "the document names no host")
-			return
-		}
-		scheme := "https"
-		if first := b.root.Get("schemes.0").String(); first != "" && !strings.Contains(b.root.Get("schemes").Raw, `"https"`) {
-			scheme = first
-		}
-		b.document.Servers = []string{scheme + "://" + host + strings.TrimSuffix(b.root.Get("basePath").String(), "/")}
-		return
-	}
-	b.root.Get("servers").ForEach(func(_, s gjson.Result) bool {
-		if u := s.Get("url").String(); strings.Contains(u, "://") {
-			b.document.Servers = append(b.document.Servers, strings.TrimSuffix(u, "/"))
-		}
-		return true
-	})
-	if len(b.document.Servers) == 0 {
-		b.defect("#/servers", "missing-server", "the document names no absolute server URL")
-	}
-}
-
-func (b *builder) security() {
-	at := "components.securitySchemes"
-	if b.swagger {
-		at = "securityDefinitions"
-	}
-	b.root.Get(at).ForEach(func(name, s gjson.Result) bool {
-		kind := s.Get("type").String()
-		for _, more := range []string{"scheme", "in", "name", "flow"} {
-			if v := s.Get(more).String(); v != "" {
-				kind += " " + v
-			}
-		}
-		b.document.Auth = append(b.document.Auth, name.String()+" ("+kind+")")
-		return true
-	})
-	if len(b.document.Auth) == 0 {
-		b.defect("#/"+strings.ReplaceAll(at, ".", "/"), "missing-security", "the document declares no security scheme")
+	case n == enough:
+		b.document.Defects = append(b.document.Defects, Defect{Where: "#", Rule: "more-defects", Message: fmt.Sprintf("there are more than these %d", enough)})
 	}
 }
 
@@ -118,8 +75,15 @@ func (b *builder) paths() {
 		item = b.follow(item, path.String())
 		shared := item.Get("parameters")
 		item.ForEach(func(method, o gjson.Result) bool {
-			if slices.Contains(methods, method.String()) && o.IsObject() {
+			if !slices.Contains(methods, method.String()) {
+				return true
+			}
+			where := strings.ToUpper(method.String()) + " " + path.String()
+			if o = b.follow(o, where); o.IsObject() {
 				b.operation(strings.ToUpper(method.String()), path.String(), o, shared)
+				b.document.Operations[len(b.document.Operations)-1].Server = b.server(item, o)
+			} else {
+				b.defect(where, "no-operation", "what stands here is no operation")
 			}
 			return true
 		})
@@ -133,8 +97,8 @@ func (b *builder) paths() {
 func (b *builder) operation(method, path string, o, shared gjson.Result) {
 	where := method + " " + path
 	op := Operation{
-		ID: o.Get("operationId").String(), Method: method, Path: path, Summary: plain(o.Get("summary").String()),
-		Description: plain(o.Get("description").String()), Deprecated: o.Get("deprecated").Bool(), Responses: map[string]*Body{},
+		ID: o.Get("operationId").String(), Method: method, Path: path, Summary: b.text(o.Get("summary")),
+		Description: b.text(o.Get("description")), Deprecated: o.Get("deprecated").Bool(), Responses: map[string]*Body{},
 	}
 	switch other, twice := b.ids[op.ID]; {
 	case op.ID == "":
@@ -154,10 +118,16 @@ func (b *builder) operation(method, path string, o, shared gjson.Result) {
 			op.Request.Required = request.Get("required").Bool()
 		}
 	}
+	headers := map[string]bool{}
 	o.Get("responses").ForEach(func(status, r gjson.Result) bool {
-		op.Responses[status.String()] = b.response(b.follow(r, where), o)
+		r = b.follow(r, where)
+		b.headers(r, headers)
+		op.Responses[status.String()] = b.response(r, o)
 		return true
 	})
+	for name := range headers {
+		b.document.ResponseHeaders[name]++
+	}
 	b.document.Operations = append(b.document.Operations, op)
 }
 
@@ -268,64 +238,76 @@ func (b *builder) follow(r gjson.Result, where string) gjson.Result {
 	return gjson.Result{}
 }
 
-func (b *builder) unresolved(where, ref string) {
-	if strings.HasPrefix(ref, "#") {
-		b.defect(where, "unresolved-ref", "%s points to nothing", ref)
-		return
+// text is a description, which documents in several files may keep in one of
+// its own.
+func (b *builder) text(r gjson.Result) string {
+	if r.IsObject() {
+		r = b.follow(r, "description")
 	}
-	b.defect(where, "external-ref", "%s is in another file, which is not read", ref)
+	if r.Type != gjson.String {
+		return ""
+	}
+	return plain(r.String())
 }
 
-// references checks every reference of the document, each name once, and names
-// the components that only lead back to themselves.
+func (b *builder) unresolved(where, ref string) {
+	if strings.HasPrefix(ref, "#") {
+		b.defect(where, "unresolved-ref", "%.200s points to nothing", ref)
+		return
+	}
+	why := b.files.missing[ref]
+	if why == "" {
+		why = "is in another file, which is not read"
+	}
+	b.defect(where, "external-ref", "%.200s %s", ref, why)
+}
+
+// references checks every reference of the document, each once, and names the
+// components that only lead back to themselves.
 func (b *builder) references() {
 	c := b.document.components
-	seen := map[string]bool{}
-	b.each(b.root, 0, func(ref string) {
-		if seen[ref] {
-			return
-		}
-		seen[ref] = true
+	for _, ref := range b.files.references {
 		if name, ok := c.ref(ref); ok {
 			if _, known := c.schemas[name]; !known {
-				b.defect(ref, "unresolved-ref", "%s points to nothing", ref)
+				b.defect(ref, "unresolved-ref", "%.200s points to nothing", ref)
 			}
-			return
+			continue
 		}
 		if _, ok := c.pointer(ref); !ok {
 			b.unresolved(ref, ref)
 		}
-	})
+	}
+	b.circles()
+}
+
+// circles names the components that only refer to each other. A chain that is
+// known is not followed again.
+func (b *builder) circles() {
+	c := b.document.components
+	circular := map[string]bool{} // by component, once it is known
 	for _, name := range c.order {
 		been := map[string]bool{}
-		for at := name; ; {
+		at, round := name, false
+		for {
+			known, done := circular[at]
+			if done || been[at] {
+				round = known || been[at]
+				break
+			}
+			been[at] = true
 			next, ok := c.ref(c.schemas[at].Get("$ref").String())
 			if !ok {
 				break
 			}
-			if been[at] {
-				b.defect(c.prefix+name, "circular-ref", "the schema is a reference that leads back to itself")
-				break
-			}
-			been[at] = true
 			at = next
 		}
-	}
-}
-
-// each calls with every $ref below r.
-func (b *builder) each(r gjson.Result, depth int, found func(ref string)) {
-	if depth > 2*maxNesting || !strings.Contains(r.Raw, `"$ref"`) {
-		return
-	}
-	r.ForEach(func(key, value gjson.Result) bool {
-		if key.String() == "$ref" && value.Type == gjson.String {
-			found(value.String())
-		} else if value.IsObject() || value.IsArray() {
-			b.each(value, depth+1, found)
+		for at := range been {
+			circular[at] = round
 		}
-		return true
-	})
+		if circular[name] {
+			b.defect(c.prefix+name, "circular-ref", "the schema is a reference that leads back to itself")
+		}
+	}
 }
 
 // Operation finds an operation by "METHOD /path" or by its id.

@@ -3,15 +3,21 @@ package openapi
 // Document is what Sallyport takes from a provider's API document, whatever
 // its version (Swagger 2.0, OpenAPI 3.0, 3.1).
 type Document struct {
-	Title      string      // info.title
-	Version    string      // info.version
-	Format     string      // "swagger 2.0", "openapi 3.0.0"
-	SHA256     string      // of the unpacked bytes, hex
-	Servers    []string    // absolute URLs
-	Auth       []string    // names of the security schemes, with their kind: "basicAuth (http basic)"
+	Title      string   // info.title
+	Version    string   // info.version
+	Format     string   // "swagger 2.0", "openapi 3.0.0"
+	SHA256     string   // of the unpacked bytes, hex; over all files where there are several
+	Files      []string // what was read besides the file itself, sorted; nil: it stands alone
+	Servers    []string // absolute URLs
+	Auth       []string // names of the security schemes, with their kind: "basicAuth (http basic)"
+	Security   []SecurityScheme
 	Operations []Operation // sorted by path, then method
 	EventTypes []string    // webhook event types the document names, sorted; empty when it names none
 	Defects    []Defect    // what is wrong with it, in document order
+
+	// ResponseHeaders are the headers that answers are documented to carry, with
+	// the number of operations that do.
+	ResponseHeaders map[string]int
 
 	components *components
 }
@@ -25,6 +31,7 @@ type Operation struct {
 	Description string   // plain text, mark-up removed
 	Tags        []string // in order
 	Deprecated  bool
+	Server      string // absolute URL; empty: the document's
 	Parameters  []Parameter
 	Request     *Body            // nil: no body
 	Responses   map[string]*Body // by status: "200", "default"; a nil Body is an answer without one

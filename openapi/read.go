@@ -9,39 +9,121 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
-	"go.yaml.in/yaml/v4"
 )
 
-// What a document may be at most. The largest real one known has 13 MB.
+// What a document may be at most. The largest real one known has 13 MB, and the
+// deepest nests 32 levels.
 const (
-	maxBytes   = 64 << 20 // unpacked
+	maxBytes   = 64 << 20 // unpacked, all files of a document together
 	maxYAML    = 24 << 20 // unpacked, when it is YAML
-	maxNesting = 250      // objects and lists in each other
+	maxNesting = 160      // objects and lists in each other
 	maxDepth   = 120      // nested schemas
 	maxNodes   = 2 << 20  // of a YAML document, aliases followed
+	maxFiles   = 10_000   // of a document in several files
+	enough     = 500      // defects; a document with more is broken in one way many times
 )
 
-// Read takes a provider's document, plain or gzipped, JSON or YAML, Swagger
-// 2.0 or OpenAPI 3.0 or 3.1. What is wrong with it and did not stop the import
-// is in Defects. An error means that it is no such document; it names the line.
+// Read takes a provider's document: JSON or YAML, Swagger 2.0 or OpenAPI 3.0 or
+// 3.1, plain, gzipped, or a document of several files in a tar archive. What is
+// wrong with it and did not stop the import is in Defects. An error means that
+// it is no such document; it names the line.
+//
+// Of a single file only what stands in it is read; ReadFile reads the files
+// beside it that it refers to.
 func Read(data []byte) (*Document, error) {
 	data, err := unpack(data)
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(data)
-	raw, err := toJSON(data)
+	if isTar(data) {
+		files, root, err := untar(data)
+		if err != nil {
+			return nil, err
+		}
+		return read(files, root, files[root], digest(data))
+	}
+	return read(nil, "", data, digest(data))
+}
+
+// ReadFile reads a document by its path, as Read does, and with it the files it
+// refers to, if they stand in the same folder or below. Nothing outside that
+// folder is opened, also not through a symbolic link.
+func ReadFile(path string) (*Document, error) {
+	info, err := os.Stat(path)
 	if err != nil {
+		return nil, fmt.Errorf("openapi: %w", err)
+	}
+	if !info.Mode().IsRegular() && !info.IsDir() { // a pipe, which has nothing beside it
+		data, err := readPipe(path)
+		if err != nil {
+			return nil, err
+		}
+		return Read(data)
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return nil, fmt.Errorf("openapi: %w", err)
+	}
+	root, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return nil, fmt.Errorf("openapi: %w", err)
+	}
+	defer root.Close()
+	return ReadFS(root.FS(), filepath.Base(path))
+}
+
+func readPipe(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("openapi: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("openapi: %w", err)
+	}
+	return data, nil
+}
+
+// ReadFS is ReadFile in a file system.
+func ReadFS(files fs.FS, name string) (*Document, error) {
+	data, err := open(files, name, maxBytes)
+	if err != nil {
+		return nil, fmt.Errorf("openapi: %w", err)
+	}
+	if data, err = unpack(data); err != nil {
 		return nil, err
 	}
-	d := &Document{SHA256: hex.EncodeToString(sum[:])}
-	if err := d.build(gjson.ParseBytes(raw)); err != nil {
+	if isTar(data) {
+		return Read(data)
+	}
+	return read(files, name, data, digest(data))
+}
+
+// read builds the document from its root file. files may be nil: there are no
+// others.
+func read(files fs.FS, name string, data []byte, sum string) (*Document, error) {
+	b := &bundle{files: files, root: name, names: map[string]string{}, missing: map[string]string{}, seen: map[string]bool{}, room: maxBytes}
+	raw, err := b.read(data)
+	if err != nil {
+		return nil, fmt.Errorf("openapi: %w", err)
+	}
+	d := &Document{SHA256: b.digest(sum), Files: b.others(), Defects: b.defects}
+	if err := d.build(gjson.ParseBytes(raw), b); err != nil {
 		return nil, err
 	}
 	return d, nil
+}
+
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 // unpack undoes gzip (RFC 1952) where there is any, and bounds the size.
@@ -66,223 +148,111 @@ func unpack(data []byte) ([]byte, error) {
 	return out, nil
 }
 
-// toJSON returns JSON as it is and YAML as JSON, keys in their order.
-func toJSON(data []byte) ([]byte, error) {
-	trimmed := bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), " \t\r\n")
+// toJSON makes valid JSON of one file, each member once, and lists the
+// references in it.
+func toJSON(data []byte) (*scanner, []Defect, error) {
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return nil, nil, errors.New("line 1: the document is UTF-16; save it as UTF-8")
+	}
+	var defects []Defect
+	if !utf8.Valid(data) {
+		defects = append(defects, Defect{Where: fmt.Sprintf("line %d", line(data, firstInvalid(data))), Rule: "invalid-utf-8", Message: "the document is no valid UTF-8; what is not was replaced by U+FFFD"})
+		data = bytes.ToValidUTF8(data, []byte("\uFFFD"))
+	}
+	trimmed := bytes.TrimLeft(data, " \t\r\n")
 	if len(trimmed) == 0 {
-		return nil, errors.New("openapi: the document is empty")
+		return nil, nil, errors.New("the document is empty")
 	}
-	if trimmed[0] == '{' {
-		if !json.Valid(trimmed) {
-			return nil, jsonError(trimmed)
+	raw := data
+	if trimmed[0] != '{' {
+		var more []Defect
+		var err error
+		if raw, more, err = yamlToJSON(data); err != nil {
+			return nil, nil, err
 		}
-		if line, deep := tooDeep(trimmed); deep {
-			return nil, fmt.Errorf("openapi: line %d: the document is nested deeper than %d levels", line, maxNesting)
-		}
-		return trimmed, nil
+		defects = append(defects, more...)
+	} else if !json.Valid(raw) {
+		return nil, nil, jsonError(raw)
 	}
-	if len(trimmed) > maxYAML {
-		return nil, fmt.Errorf("openapi: the YAML document has %d MB; at most %d are read; convert it to JSON", len(trimmed)>>20, maxYAML>>20)
+	s, err := scan(raw)
+	var deep deepError
+	if errors.As(err, &deep) {
+		return nil, nil, fmt.Errorf("line %d: %w", line(raw, deep.offset), err)
 	}
-	var node yaml.Node
-	if err := yaml.Unmarshal(trimmed, &node); err != nil {
-		return nil, fmt.Errorf("openapi: the document is neither JSON nor YAML: %w", err)
+	if len(s.cuts) == 0 {
+		return s, defects, nil
 	}
-	w := yamlWriter{open: map[*yaml.Node]bool{}}
-	if err := w.write(&node); err != nil {
-		return nil, fmt.Errorf("openapi: %w", err)
+	for i, cut := range s.cuts[:min(len(s.cuts), enough)] {
+		defects = append(defects, duplicateKey(line(raw, cut[1]), s.twice[i]))
 	}
-	return w.out.Bytes(), nil
+	s, err = scan(s.withoutRepeats())
+	return s, defects, err
 }
 
-// jsonError says where JSON breaks.
+func duplicateKey(line int, name string) Defect {
+	return Defect{Where: fmt.Sprintf("line %d", line), Rule: "duplicate-key", Message: fmt.Sprintf("%.100q stands there twice; the first is taken", name)}
+}
+
+// firstInvalid is where the first byte stands that is no UTF-8.
+func firstInvalid(data []byte) int {
+	for i := 0; i < len(data); {
+		r, size := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && size <= 1 {
+			return i
+		}
+		i += size
+	}
+	return len(data)
+}
+
+// jsonError says where JSON breaks. What begins like JSON may be YAML's flow
+// style, which is not read.
 func jsonError(data []byte) error {
 	var syntax *json.SyntaxError
 	var v json.RawMessage
 	if err := json.Unmarshal(data, &v); errors.As(err, &syntax) {
-		before := data[:min(int(syntax.Offset), len(data))]
-		line := bytes.Count(before, []byte{'\n'}) + 1
-		return fmt.Errorf("openapi: line %d, byte %d: the document is no valid JSON: %w", line, syntax.Offset, err)
+		return fmt.Errorf("line %d, byte %d: the document is no valid JSON: %w", line(data, int(syntax.Offset)), syntax.Offset, err)
 	}
-	return errors.New("openapi: the document is no valid JSON")
+	return errors.New("the document is no valid JSON")
 }
 
-// tooDeep reports whether objects and lists stand in each other deeper than any
-// document needs, and where. Nesting multiplies the time that reading takes.
-func tooDeep(data []byte) (line int, deep bool) {
-	depth, inString := 0, false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case inString && c == '\\':
-			i++
-		case c == '"':
-			inString = !inString
-		case inString:
-		case c == '{' || c == '[':
-			if depth++; depth > maxNesting {
-				return bytes.Count(data[:i], []byte{'\n'}) + 1, true
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return 0, false
-}
-
-// yamlWriter writes a YAML tree as JSON. It counts what it writes, so that
-// aliases can't multiply without end.
-type yamlWriter struct {
-	out   bytes.Buffer
-	nodes int
-	depth int
-	open  map[*yaml.Node]bool // aliases being followed
-}
-
-func (w *yamlWriter) write(n *yaml.Node) error {
-	w.nodes++
-	if w.nodes > maxNodes || w.out.Len() > maxBytes {
-		return fmt.Errorf("line %d: the document has more than %d nodes or %d MB once its aliases are followed", n.Line, maxNodes, maxBytes>>20)
-	}
-	w.depth++
-	defer func() { w.depth-- }()
-	if w.depth > maxNesting {
-		return fmt.Errorf("line %d: the document is nested too deeply", n.Line)
-	}
-	switch n.Kind {
-	case yaml.DocumentNode:
-		if len(n.Content) == 0 {
-			return errors.New("the document is empty")
-		}
-		return w.write(n.Content[0])
-	case yaml.AliasNode:
-		if w.open[n.Alias] {
-			return fmt.Errorf("line %d: an alias contains itself", n.Line)
-		}
-		w.open[n.Alias] = true
-		defer delete(w.open, n.Alias)
-		return w.write(n.Alias)
-	case yaml.MappingNode:
-		return w.mapping(n)
-	case yaml.SequenceNode:
-		w.out.WriteByte('[')
-		for i, item := range n.Content {
-			if i > 0 {
-				w.out.WriteByte(',')
-			}
-			if err := w.write(item); err != nil {
-				return err
-			}
-		}
-		w.out.WriteByte(']')
-		return nil
-	}
-	return w.scalar(n)
-}
-
-func (w *yamlWriter) mapping(n *yaml.Node) error {
-	w.out.WriteByte('{')
-	written := map[string]bool{}
-	if err := w.members(n, written); err != nil {
-		return err
-	}
-	w.out.WriteByte('}')
-	return nil
-}
-
-// members writes the pairs of a mapping, its own before those that it merges
-// ("<<"), which don't replace what stands there.
-func (w *yamlWriter) members(n *yaml.Node, written map[string]bool) error {
-	w.depth++
-	defer func() { w.depth-- }()
-	if w.depth > maxNesting {
-		return fmt.Errorf("line %d: the document is nested too deeply", n.Line)
-	}
-	var merged []*yaml.Node
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, value := n.Content[i], n.Content[i+1]
-		if key.Tag == "!!merge" {
-			merged = append(merged, value)
-			continue
-		}
-		if key.Kind == yaml.AliasNode {
-			key = key.Alias
-		}
-		if key.Kind != yaml.ScalarNode {
-			return fmt.Errorf("line %d: a key is no text", key.Line)
-		}
-		if written[key.Value] {
-			continue
-		}
-		if len(written) > 0 {
-			w.out.WriteByte(',')
-		}
-		written[key.Value] = true
-		if err := w.text(key.Value); err != nil {
-			return err
-		}
-		w.out.WriteByte(':')
-		if err := w.write(value); err != nil {
-			return err
-		}
-	}
-	for _, m := range merged {
-		if err := w.merge(m, written); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (w *yamlWriter) merge(m *yaml.Node, written map[string]bool) error {
-	if w.nodes++; w.nodes > maxNodes {
-		return fmt.Errorf("line %d: the document merges too much", m.Line)
-	}
-	switch m.Kind {
-	case yaml.AliasNode:
-		if w.open[m.Alias] {
-			return fmt.Errorf("line %d: an alias contains itself", m.Line)
-		}
-		w.open[m.Alias] = true
-		defer delete(w.open, m.Alias)
-		return w.merge(m.Alias, written)
-	case yaml.MappingNode:
-		return w.members(m, written)
-	case yaml.SequenceNode:
-		for _, one := range m.Content {
-			if one.Kind == yaml.SequenceNode {
-				return fmt.Errorf("line %d: a list of lists can't be merged", one.Line)
-			}
-			if err := w.merge(one, written); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return fmt.Errorf("line %d: only mappings can be merged", m.Line)
-}
-
-func (w *yamlWriter) scalar(n *yaml.Node) error {
-	switch n.Tag {
-	case "!!null":
-		w.out.WriteString("null")
-		return nil
-	case "!!bool":
-		w.out.WriteString(strings.ToLower(n.Value))
-		return nil
-	case "!!int", "!!float":
-		if json.Valid([]byte(n.Value)) {
-			w.out.WriteString(n.Value)
-			return nil
-		}
-	}
-	return w.text(n.Value)
-}
-
-func (w *yamlWriter) text(s string) error {
-	b, err := json.Marshal(s)
+// open reads one file of at most limit bytes.
+func open(files fs.FS, name string, limit int) ([]byte, error) {
+	info, err := fs.Stat(files, name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	w.out.Write(b)
-	return nil
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file", name)
+	}
+	f, err := files.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if len(data) > limit {
+		return nil, fmt.Errorf("%s: %w", name, errTooLarge)
+	}
+	return data, nil
+}
+
+var errTooLarge = fmt.Errorf("there are more than %d MB of documents", maxBytes>>20)
+
+// isRoot reports whether a file begins a document.
+func isRoot(data []byte) bool {
+	for at := range bytes.Lines(data) {
+		at = bytes.TrimLeft(at, "\"' \t{\ufeff")
+		if bytes.HasPrefix(at, []byte("openapi")) || bytes.HasPrefix(at, []byte("swagger")) {
+			rest := strings.TrimLeft(string(at[len("openapi"):min(len(at), 40)]), "\"' \t")
+			if strings.HasPrefix(rest, ":") {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"math"
 	"net/url"
 	"slices"
 	"strconv"
@@ -19,6 +20,7 @@ type components struct {
 	prefix  string // "#/components/schemas/" or "#/definitions/"
 
 	mu      sync.Mutex
+	adopted map[string]string // pointers into other files → the name of the schema there
 	done    map[string]*Schema
 	members map[string]map[string]gjson.Result // by the pointer of an object or list: what stands in it
 }
@@ -76,11 +78,48 @@ func (d *Document) Resolve(s *Schema) *Schema {
 // ref turns a reference into the name of a component schema; ok is false for
 // one that points elsewhere.
 func (c *components) ref(pointer string) (name string, ok bool) {
+	if name, ok = c.adopted[pointer]; ok {
+		return name, true
+	}
 	name, ok = strings.CutPrefix(pointer, c.prefix)
 	if !ok || strings.Contains(name, "/") {
 		return "", false
 	}
 	return unescape(name), true
+}
+
+// adopt gives the schemas that stand in other files names of their own, in the
+// order in which the document refers to them, where the name is still free.
+func (c *components) adopt(references []string) {
+	c.adopted = map[string]string{}
+	for _, ref := range references {
+		name := shortName(ref)
+		if _, taken := c.schemas[name]; name == "" || taken {
+			continue
+		}
+		at, ok := c.pointer(ref)
+		if !ok || !looksLikeSchema(at) {
+			continue
+		}
+		c.schemas[name], c.adopted[ref] = at, name
+		c.order = append(c.order, name)
+	}
+}
+
+// looksLikeSchema tells a schema from a parameter, a response, a path.
+func looksLikeSchema(r gjson.Result) bool {
+	is := false
+	r.ForEach(func(key, _ gjson.Result) bool {
+		switch key.String() {
+		case "in", "content", "responses", "schema":
+			is = false
+			return false
+		case "type", "properties", "allOf", "anyOf", "oneOf", "items", "enum", "$ref", "additionalProperties":
+			is = true
+		}
+		return true
+	})
+	return is
 }
 
 // unescape undoes the escapes of a JSON pointer inside a URI fragment (RFC
@@ -125,7 +164,9 @@ func (c *components) keyword(s *Schema, key string, value gjson.Result, depth in
 	case "nullable":
 		s.Nullable = s.Nullable || value.Bool()
 	case "description":
-		s.Description = plain(value.String())
+		if value.Type == gjson.String {
+			s.Description = plain(value.String())
+		}
 	case "enum":
 		value.ForEach(func(_, v gjson.Result) bool {
 			switch v.Type {
@@ -161,12 +202,30 @@ func (c *components) keyword(s *Schema, key string, value gjson.Result, depth in
 	case "maxLength":
 		s.MaxLength = int(value.Int())
 	case "default":
-		s.Default = value.Value()
+		s.Default = plainValue(value)
 	case "example":
-		s.Example = value.Value()
+		s.Example = plainValue(value)
 	case "pattern":
 		s.Pattern = value.String()
 	}
+}
+
+// plainValue is a value as encoding/json would give it. A number beyond float64
+// is text: it could not be written again.
+func plainValue(r gjson.Result) any {
+	switch {
+	case r.Type == gjson.Number && math.IsInf(r.Num, 0):
+		return r.Raw
+	case r.IsObject():
+		in := map[string]any{}
+		r.ForEach(func(name, v gjson.Result) bool { in[name.String()] = plainValue(v); return true })
+		return in
+	case r.IsArray():
+		in := []any{}
+		r.ForEach(func(_, v gjson.Result) bool { in = append(in, plainValue(v)); return true })
+		return in
+	}
+	return r.Value()
 }
 
 // kind takes a type, or a list of them as of OpenAPI 3.1.
@@ -208,7 +267,7 @@ func (c *components) list(s *Schema, value gjson.Result, depth int) []*Schema {
 // times. The caller holds the lock, or is the only one yet.
 func (c *components) pointer(ref string) (gjson.Result, bool) {
 	path, ok := strings.CutPrefix(ref, "#/")
-	if !ok {
+	if !ok || strings.Count(path, "/") > 2*maxNesting {
 		return gjson.Result{}, false
 	}
 	at, here := c.root, "#"
@@ -221,10 +280,11 @@ func (c *components) pointer(ref string) (gjson.Result, bool) {
 			in = children(at)
 			c.members[here] = in
 		}
-		if at, ok = in[unescape(step)]; !ok {
+		step = unescape(step)
+		if at, ok = in[step]; !ok {
 			return gjson.Result{}, false
 		}
-		here += "/" + step
+		here += "/" + escape(step)
 	}
 	return at, true
 }

@@ -50,8 +50,17 @@ type OAuth struct {
 	// RequestURL is where oauth1 asks for a temporary token.
 	RequestURL string `yaml:"request_url,omitempty" json:"request_url,omitempty"`
 	// RefreshURL is where tokens are refreshed when that is not TokenURL.
-	RefreshURL     string `yaml:"refresh_url,omitempty" json:"refresh_url,omitempty"`
-	RevokeURL      string `yaml:"revoke_url,omitempty" json:"revoke_url,omitempty"`
+	RefreshURL string `yaml:"refresh_url,omitempty" json:"refresh_url,omitempty"`
+	RevokeURL  string `yaml:"revoke_url,omitempty" json:"revoke_url,omitempty"`
+	// Revocation is how RevokeURL wants to be asked where that is not as RFC
+	// 7009 says; nil: as it says.
+	Revocation *Revocation `yaml:"revocation,omitempty" json:"revocation,omitempty"`
+	// DeviceURL is where the device flow begins (RFC 8628); empty: not offered.
+	DeviceURL string `yaml:"device_url,omitempty" json:"device_url,omitempty"`
+	// Issuer and KeysURL are what an ID token names and is signed with (OpenID
+	// Connect Core, section 2); both empty: there are no ID tokens.
+	Issuer         string `yaml:"issuer,omitempty" json:"issuer,omitempty"`
+	KeysURL        string `yaml:"keys_url,omitempty" json:"keys_url,omitempty"`
 	PKCE           string `yaml:"pkce,omitempty" json:"pkce,omitempty" jsonschema:"enum=yes,enum=no,enum=optional,enum=required"` // yes: supported
 	ScopeSeparator string `yaml:"scope_separator,omitempty" json:"scope_separator,omitempty"`
 	// TokenAuth is how the client authenticates at TokenURL: basic, post,
@@ -89,6 +98,22 @@ type OAuth struct {
 	Answer []string `yaml:"answer,omitempty" json:"answer,omitempty"`
 	// ErrorsInSuccess says that a refused token request is answered with 200.
 	ErrorsInSuccess bool `yaml:"errors_in_success,omitempty" json:"errors_in_success,omitempty"`
+}
+
+// Revocation is a provider's own way of taking a token back.
+type Revocation struct {
+	Method string `yaml:"method,omitempty" json:"method,omitempty"` // empty: POST
+	// Body: form (empty), json, query for parameters in the address, or none.
+	Body string `yaml:"body,omitempty" json:"body,omitempty" jsonschema:"enum=form,enum=json,enum=query,enum=none"`
+	// Token is the parameter that carries the token, or "bearer" when it stands
+	// in the header Authorization alone; empty: token.
+	Token string `yaml:"token,omitempty" json:"token,omitempty"`
+	// Revokes says which token ends the grant: access or refresh (empty; the
+	// access token where there is no refresh token).
+	Revokes string `yaml:"revokes,omitempty" json:"revokes,omitempty" jsonschema:"enum=access,enum=refresh"`
+	// Client is how the client authenticates: basic, post, none, or header for
+	// "Authorization: Client SECRET"; empty: as at the token address.
+	Client string `yaml:"client,omitempty" json:"client,omitempty" jsonschema:"enum=basic,enum=post,enum=none,enum=header"`
 }
 
 // TokenExpiry is where and how a token answer names the end of a token.

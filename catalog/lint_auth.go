@@ -50,6 +50,19 @@ func (l *linter) oauth(path, kind string, o *OAuth) {
 	l.url(path+".request_url", o.RequestURL, true)
 	l.url(path+".refresh_url", o.RefreshURL, true)
 	l.url(path+".revoke_url", o.RevokeURL, true)
+	l.url(path+".device_url", o.DeviceURL, true)
+	l.url(path+".keys_url", o.KeysURL, true)
+	if (o.Issuer == "") != (o.KeysURL == "") {
+		l.add(path+".issuer", "required", "issuer and keys_url belong together")
+	}
+	if r := o.Revocation; r != nil {
+		l.oneOf(path+".revocation.body", r.Body, []string{"", "form", "json", "none", "query"})
+		l.oneOf(path+".revocation.client", r.Client, []string{"", "basic", "header", "none", "post"})
+		l.oneOf(path+".revocation.revokes", r.Revokes, []string{"", "access", "refresh"})
+		if o.RevokeURL == "" {
+			l.add(path+".revoke_url", "required", "revocation says how to ask, revoke_url where is missing")
+		}
+	}
 	l.oneOf(path+".pkce", o.PKCE, []string{"", "no", "optional", "required", "yes"})
 	for _, way := range strings.Split(o.TokenAuth, " or ") {
 		l.oneOf(path+".token_auth", way, []string{"", "basic", "certificate", "none", "post", "private_key_jwt"})
@@ -93,7 +106,7 @@ func (l *linter) variables(p *Profile) {
 			look(path+".headers."+name, a.Headers[name])
 		}
 		if o := a.OAuth; o != nil {
-			look(path+".oauth", o.AuthorizeURL, o.TokenURL, o.RequestURL, o.RefreshURL, o.RevokeURL)
+			look(path+".oauth", o.AuthorizeURL, o.TokenURL, o.RequestURL, o.RefreshURL, o.RevokeURL, o.DeviceURL, o.Issuer, o.KeysURL)
 			for _, name := range keys(o.TokenParams) {
 				look(path+".oauth.token_params."+name, o.TokenParams[name])
 			}

@@ -1,0 +1,139 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sallyport/sallyport/integration"
+)
+
+const credentialColumns = "connection_id, field, key_id, fingerprint, created_at, expires_at, sealed"
+
+const upsertCredential = `INSERT INTO credentials (` + credentialColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (connection_id, field) DO UPDATE SET
+	key_id = excluded.key_id, fingerprint = excluded.fingerprint, created_at = excluded.created_at, expires_at = excluded.expires_at, sealed = excluded.sealed`
+
+func putCredential(t *transaction, c *integration.Credential) error {
+	_, err := t.exec(upsertCredential, c.Connection, c.Field, c.KeyID, c.Fingerprint, micros(c.CreatedAt), optionalMicros(c.ExpiresAt), c.Sealed)
+	return err
+}
+
+func dropCredentials(t *transaction, change *integration.ConnectionChange) error {
+	if change.DropAll {
+		_, err := t.exec("DELETE FROM credentials WHERE connection_id = ?", change.Connection.ID)
+		return err
+	}
+	for _, field := range change.Drop {
+		if _, err := t.exec("DELETE FROM credentials WHERE connection_id = ? AND field = ?", change.Connection.ID, field); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func scanCredentials(rows *sql.Rows) (list []integration.Credential, err error) {
+	err = each(rows, func(r rowScanner) error {
+		var c integration.Credential
+		var created int64
+		var expires sql.NullInt64
+		err := r.Scan(&c.Connection, &c.Field, &c.KeyID, &c.Fingerprint, &created, &expires, &c.Sealed)
+		c.CreatedAt, c.ExpiresAt = fromMicros(created), fromOptional(expires)
+		list = append(list, c)
+		return err
+	})
+	return list, err
+}
+
+const stateColumns = "hash, flow, connection_id, tenant_id, service, environment, browser, issuer, redirect_uri, return_url, variables, scopes, key_id, created_at, expires_at, sealed"
+
+// PutOAuthState keeps a flow that begins. A hash that is there already is an
+// error.
+func (s *Store) PutOAuthState(ctx context.Context, o integration.OAuthState) error {
+	if o.Hash == "" || o.Service == "" || o.ExpiresAt.IsZero() {
+		return errors.New("sqlite: a flow needs the hash of its token, a service and an end")
+	}
+	key := any(nil)
+	if o.KeyID != "" {
+		key = o.KeyID
+	}
+	return s.writer.do(ctx, s.writer.jobs, func(t *transaction) error {
+		_, err := t.exec("INSERT INTO oauth_states ("+stateColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			o.Hash, o.Flow, o.Connection, o.Tenant, o.Service, o.Environment, o.Browser, o.Issuer, o.RedirectURI, o.ReturnURL,
+			encodeMap(o.Variables), encodeList(o.Scopes), key, micros(o.CreatedAt), micros(o.ExpiresAt), o.Sealed)
+		if err != nil {
+			return fmt.Errorf("sqlite: flow: %w", err)
+		}
+		return nil
+	})
+}
+
+// OAuthState reads a flow and leaves it there; see TakeOAuthState for errors.
+func (s *Store) OAuthState(ctx context.Context, hash string, now time.Time) (integration.OAuthState, error) {
+	o, err := scanState(s.read.QueryRowContext(ctx, "SELECT "+stateColumns+" FROM oauth_states WHERE hash = ?", hash))
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return integration.OAuthState{}, fmt.Errorf("sqlite: flow: %w", err)
+	}
+	return unexpired(o, err == nil, now)
+}
+
+// TakeOAuthState reads a flow and deletes it, so that nobody takes it again. It
+// is integration.ErrNotFound when there is none, it was taken, or it expired.
+func (s *Store) TakeOAuthState(ctx context.Context, hash string, now time.Time) (integration.OAuthState, error) {
+	var o integration.OAuthState
+	var found bool
+	err := s.writer.do(ctx, s.writer.jobs, func(t *transaction) error {
+		found = false
+		return t.query(func(r rowScanner) (err error) {
+			t.changed, found = true, true
+			o, err = scanState(r)
+			return err
+		}, "DELETE FROM oauth_states WHERE hash = ? RETURNING "+stateColumns, hash)
+	})
+	if err != nil {
+		return integration.OAuthState{}, fmt.Errorf("sqlite: taking a flow: %w", err)
+	}
+	return unexpired(o, found, now)
+}
+
+func unexpired(o integration.OAuthState, found bool, now time.Time) (integration.OAuthState, error) {
+	if !found || !now.Before(o.ExpiresAt) {
+		return integration.OAuthState{}, fmt.Errorf("flow: %w: it was used already, has expired, or never was", integration.ErrNotFound)
+	}
+	return o, nil
+}
+
+// ForgetOAuthStates deletes up to most flows that expired by now and says how
+// many.
+func (s *Store) ForgetOAuthStates(ctx context.Context, now time.Time, most int) (n int, err error) {
+	err = s.writer.do(ctx, s.writer.jobs, func(t *transaction) error {
+		gone, err := t.exec("DELETE FROM oauth_states WHERE hash IN (SELECT hash FROM oauth_states WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)", micros(now), most)
+		n = int(gone)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("sqlite: forgetting flows: %w", err)
+	}
+	return n, nil
+}
+
+func scanState(r rowScanner) (o integration.OAuthState, err error) {
+	var variables, scopes string
+	var key sql.NullString
+	var created, expires int64
+	err = r.Scan(&o.Hash, &o.Flow, &o.Connection, &o.Tenant, &o.Service, &o.Environment, &o.Browser, &o.Issuer, &o.RedirectURI, &o.ReturnURL,
+		&variables, &scopes, &key, &created, &expires, &o.Sealed)
+	if err != nil {
+		return o, err
+	}
+	o.KeyID, o.CreatedAt, o.ExpiresAt = key.String, fromMicros(created), fromMicros(expires)
+	if o.Variables, err = decodeMap(variables); err != nil {
+		return o, fmt.Errorf("variables: %w", err)
+	}
+	if o.Scopes, err = decodeList(scopes); err != nil {
+		return o, fmt.Errorf("scopes: %w", err)
+	}
+	return o, nil
+}

@@ -28,11 +28,12 @@ func main() {
 		binary = flag.String("sallyport", "bin/sallyport", "the binary to measure")
 		rounds = flag.Int("rounds", 5, "rounds of each side")
 		length = flag.Duration("length", 4*time.Second, "measured time of a round, after a warm-up of a quarter of it")
+		only   = flag.String("only", "", "outbound: measure this part alone and print it")
 		out    = flag.String("o", "", "file to write; standard output when empty")
 	)
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *floor, *listen, *file, *binary, *rounds, *length, *out)
+	err := run(ctx, *floor, *listen, *file, *binary, *rounds, *length, *only, *out)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -40,9 +41,14 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, floor, listen, file, binary string, rounds int, length time.Duration, out string) error {
+func run(ctx context.Context, floor, listen, file, binary string, rounds int, length time.Duration, only, out string) error {
 	if floor != "" {
 		return serveFloor(ctx, floor, listen, file)
+	}
+	if only == "outbound" {
+		report, err := measureLayers(rounds, length)
+		fmt.Print(report)
+		return err
 	}
 	report, err := measure(ctx, binary, rounds, length)
 	if err != nil {

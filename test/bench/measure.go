@@ -79,11 +79,15 @@ func measure(ctx context.Context, binary string, rounds int, length time.Duratio
 	if err != nil {
 		return "", err
 	}
+	outbound, err := measureLayers(rounds, length)
+	if err != nil {
+		return "", err
+	}
 	micro, err := microBenchmarks(ctx)
 	if err != nil {
 		return "", err
 	}
-	return report(sides, results, delivered, rounds, length, micro), nil
+	return report(sides, results, delivered, rounds, length, outbound, micro), nil
 }
 
 func measureRound(ctx context.Context, one side, s setting, length time.Duration) (sample, error) {

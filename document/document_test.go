@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/sallyport/sallyport/catalog"
@@ -17,11 +18,34 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 func load(t testing.TB) *plan.Plan {
 	t.Helper()
-	p, err := plan.Load(filepath.Join("testdata", "stripe.yaml"), catalog.Load)
+	return loadPlan(t, "stripe")
+}
+
+func loadPlan(t testing.TB, name string) *plan.Plan {
+	t.Helper()
+	p, err := plan.Load(filepath.Join("testdata", "plans", name+".yaml"), catalog.Load)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// plans are all of testdata/plans, by name.
+func plans(t testing.TB) map[string]*plan.Plan {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("testdata", "plans", "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := map[string]*plan.Plan{}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		list[name] = loadPlan(t, name)
+	}
+	if len(list) < 14 {
+		t.Fatalf("only %d plans found", len(list))
+	}
+	return list
 }
 
 // apiDocument knows one of the plan's operations under another variable name,
@@ -37,43 +61,45 @@ func apiDocument() *openapi.Document {
 	}
 }
 
-// R8.1: the document of the example plan, in both forms.
+// R8.1: the documents of plans for many providers, and both forms of one.
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	for _, one := range []struct {
+	type golden struct {
 		file  string
 		write func(*plan.Plan, *openapi.Document) ([]byte, error)
+		plan  string
 		doc   *openapi.Document
-	}{
-		{"stripe.md", document.Markdown, nil},
-		{"stripe.html", document.HTML, nil},
-		{"stripe-with-document.md", document.Markdown, apiDocument()},
-	} {
+	}
+	list := []golden{{"stripe.html", document.HTML, "stripe", nil}, {"stripe-with-document.md", document.Markdown, "stripe", apiDocument()}}
+	for name := range plans(t) {
+		list = append(list, golden{name + ".md", document.Markdown, name, nil})
+	}
+	for _, one := range list {
 		t.Run(one.file, func(t *testing.T) {
 			t.Parallel()
-			p := load(t)
+			p := loadPlan(t, one.plan)
 			got, err := one.write(p, one.doc)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for range 20 { // maps are walked in another order each time
+			for range 5 { // maps are walked in another order each time
 				again, err := one.write(p, one.doc)
 				if err != nil || !bytes.Equal(got, again) {
 					t.Fatalf("the same plan gives another document (error %v)", err)
 				}
 			}
-			golden := filepath.Join("testdata", one.file)
+			file := filepath.Join("testdata", "golden", one.file)
 			if *update {
-				if err := os.WriteFile(golden, got, 0o644); err != nil {
+				if err := os.WriteFile(file, got, 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
-			want, err := os.ReadFile(golden)
+			want, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(got, want) {
-				t.Errorf("%s differs; look at the change and run go test ./document -update:\n%s", golden, firstDifference(got, want))
+				t.Errorf("%s differs; look at the change and run go test ./document -update:\n%s", file, firstDifference(got, want))
 			}
 		})
 	}

@@ -90,7 +90,7 @@ type forms struct{ markdown, html []byte }
 
 func written(t *testing.T, s string) forms {
 	t.Helper()
-	p := load(t)
+	p := loadPlan(t, "complete") // every key of the format
 	doc := apiDocument()
 	p.Provider = new(catalog.Profile)
 	original, err := catalog.Load("stripe")

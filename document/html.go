@@ -70,10 +70,19 @@ func (p *page) contents(b *bytes.Buffer) {
 	b.WriteString("<nav aria-label=\"Sections\"><ul>\n")
 	for _, block := range p.blocks {
 		if h, ok := block.(heading); ok && h.level == 2 {
-			fmt.Fprintf(b, "<li><a href=\"#%s\">%s</a></li>\n", htmlEscape(h.id), htmlLine(h.title))
+			fmt.Fprintf(b, "<li><a href=\"#%s\">%s</a></li>\n", htmlEscape(h.id), shortTitle(h.title))
 		}
 	}
 	b.WriteString("</ul></nav>\n")
+}
+
+// shortTitle leaves out the word step: "1 Study the API".
+func shortTitle(title text) string {
+	rest, step := strings.CutPrefix(htmlLine(title), "Step ")
+	if step {
+		return strings.Replace(rest, ":", "", 1)
+	}
+	return rest
 }
 
 func htmlList(b *bytes.Buffer, l list) {

@@ -60,7 +60,7 @@ func TestSaysWhatIsOpen(t *testing.T) {
 		"**2 questions**; **2 parts** of the profile nobody has confirmed",
 		"| `profile.webhooks` | Is it so? From memory are `retries`, `replay`, `verify.rotation`. |",
 		"| `profile.idempotency` | Is it so? From memory are `max_length`. |",
-		"| Not served yet | `production`:",
+		"| This version refuses to serve `production` |",
 		"| `webhook.retention` |",
 	} {
 		if !strings.Contains(top, want) {
@@ -324,7 +324,7 @@ func luminance(t *testing.T, hex string) float64 {
 }
 
 func ExampleMarkdown() {
-	p, err := plan.Load("testdata/stripe.yaml", catalog.Load)
+	p, err := plan.Load("testdata/plans/stripe.yaml", catalog.Load)
 	if err != nil {
 		fmt.Println(err)
 		return

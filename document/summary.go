@@ -21,22 +21,19 @@ func (w *writer) summary() {
 	} else {
 		f.add("Decision", strongSpan("none yet"))
 	}
-	f.add("Credential", kindWords(p.Auth.Use), w.pending("auth.credential"))
 	f.add("Calls", t(count(len(p.Endpoints), "endpoint"), ": "), some(names(p.Endpoints)))
 	if hooks := p.Webhooks; hooks != nil {
 		f.add("Events", t(count(len(hooks.Events), "type"), ": "), some(names(hooks.Events)))
 	} else {
 		f.add("Events", "none are received")
 	}
-	f.add("Environments", codes(names(p.Environments)))
 	f.add("Open questions", w.openCount())
 	f.add("Checks", w.checkCount())
 	if n := len(w.unenforced); n > 0 {
 		f.add("Not acted upon yet", t(strongSpan(fmt.Sprintf("%d of %d statements", n, len(w.rows))), ", listed below"))
 	}
-	if refused := w.notServed(); len(refused) > 0 {
-		f.add("Not served yet", codes(refused), ": this version can't read secrets from where the plan keeps them")
-	}
+	f.add("Credential", kindWords(p.Auth.Use), w.pending("auth.credential"))
+	f.add("Environments", codes(names(p.Environments)))
 	if p.Monitoring.Owner != "" {
 		f.add("Looked after by", p.Monitoring.Owner)
 	} else {

@@ -10,7 +10,11 @@ type bucket struct {
 	window   window
 	inflight int64 // requests, of a concurrency limit
 	waiting  int   // callers that need it
+	wanted   int64 // units that they need
 	closed   uint64
+	lease    *lease // of a limit that is shared; else nil
+	// instances that share the requests in flight; nil: they are all ours
+	instances *int
 }
 
 // key names a bucket; what does not divide the rule is empty.
@@ -29,27 +33,53 @@ type part struct {
 // flight is given back by a call's end.
 const never = time.Duration(1<<63 - 1)
 
-func newBucket(r *rule, k key) *bucket {
-	return &bucket{rule: r, key: k, window: window{allowed: r.allowed, length: r.length}}
+func (l *Limiter) newBucket(r *rule, k key) *bucket {
+	b := &bucket{rule: r, key: k, window: window{allowed: r.allowed, length: r.length}}
+	switch {
+	case l.shared == nil:
+	case r.concurrent:
+		b.instances = &l.shared.instances
+	default:
+		b.lease = newLease(l.shared, b)
+	}
+	return b
 }
 
 // fits reports whether units may be taken now.
 func (b *bucket) fits(now time.Duration, units int64) bool {
-	if b.rule.concurrent {
-		return b.inflight+units <= b.window.allowed
+	switch {
+	case b.rule.concurrent:
+		return b.inflight+units <= b.places()
+	case units == 0:
+		return true
+	case b.lease != nil:
+		return b.lease.fits(now, units)
 	}
-	return units == 0 || b.window.room(now) >= units
+	return b.window.room(now) >= units
 }
 
-// when is the instant, from or later, at which units may be taken.
-func (b *bucket) when(now, from time.Duration, units int64) time.Duration {
+// places is how many requests may be in flight here: where instances share the
+// limit, an even part.
+func (b *bucket) places() int64 {
+	if b.instances == nil {
+		return b.window.allowed
+	}
+	return max(one, b.window.allowed/int64(*b.instances)/one*one)
+}
+
+// when is the instant, from or later, at which units may be taken after ahead
+// was.
+func (b *bucket) when(now, from time.Duration, ahead, units int64) time.Duration {
 	switch {
-	case b.fits(now, units):
+	case ahead == 0 && b.fits(now, units):
 		return from
 	case b.rule.concurrent:
 		return never
+	case b.lease != nil:
+		return b.lease.when(now, from, ahead, units)
 	}
-	return b.window.free(from, 0, units)
+	b.window.forget(now)
+	return b.window.free(from, ahead, units)
 }
 
 // take books units.
@@ -58,15 +88,20 @@ func (b *bucket) take(now time.Duration, units int64) {
 		b.inflight += units
 		return
 	}
-	if units > 0 {
-		b.window.book(now, units)
+	if units == 0 {
+		return
+	}
+	b.window.forget(now)
+	b.window.book(now, units)
+	if b.lease != nil {
+		b.lease.take(now, units)
 	}
 }
 
 // idle reports whether forgetting the bucket changes nothing.
 func (b *bucket) idle(now time.Duration) bool {
 	b.window.forget(now)
-	return b.waiting == 0 && b.inflight == 0 && b.window.n == 0 && b.window.debt == 0
+	return b.waiting == 0 && b.inflight == 0 && b.window.n == 0 && b.window.debt == 0 && (b.lease == nil || b.lease.idle())
 }
 
 // find fills parts with what a request needs.
@@ -105,7 +140,7 @@ func (l *Limiter) bucketOf(r *rule, q *Request) *bucket {
 	if len(l.buckets) >= l.sweepAt {
 		l.sweep(l.instant())
 	}
-	b := newBucket(r, k)
+	b := l.newBucket(r, k)
 	l.buckets[k] = b
 	return b
 }

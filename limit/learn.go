@@ -104,13 +104,17 @@ func (b *bucket) correct(s *signal.Signal, now time.Duration) {
 	default:
 		return
 	}
-	w.forget(now)
-	left := max(limit*r.headroom()-taken, 0) // of our share, by the provider's count
-	debt := max(0, w.allowed-w.used-int64(min(left, float64(w.allowed))))
 	until := now + r.length
 	if s.After > 0 && s.After <= r.length+r.length/10 {
 		until = now + s.After
 	}
+	w.forget(now)
+	left := max(limit*r.headroom()-taken, 0) // of our share, by the provider's count
+	if b.lease != nil {                      // the ledger knows what all instances took
+		b.lease.told(int64(min(left, float64(w.allowed))), until, s.After > 0)
+		return
+	}
+	debt := max(0, w.allowed-w.used-int64(min(left, float64(w.allowed))))
 	if same := max(2*time.Second, r.length/100); s.After > 0 && w.debt > 0 && (until-w.until).Abs() <= same {
 		debt = max(debt, w.debt) // answers may overtake each other
 	}
@@ -119,3 +123,13 @@ func (b *bucket) correct(s *signal.Signal, now time.Duration) {
 
 // headroom is our share as a part of the limit.
 func (r *rule) headroom() float64 { return min(1, float64(r.allowed)/float64(r.limit)) }
+
+// told notes what is left of our share by the provider's count; of what is told
+// until the same instant the least counts, as answers may overtake each other.
+func (le *lease) told(left int64, until time.Duration, ends bool) {
+	same := max(2*time.Second, le.bucket.window.length/100)
+	if ends && le.leftEnds && (until-le.leftUntil).Abs() <= same && left >= le.left {
+		return
+	}
+	le.left, le.leftUntil, le.leftEnds, le.leftNew = left, until, ends, true
+}

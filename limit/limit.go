@@ -48,6 +48,9 @@ type Config struct {
 	Plan plan.Limits
 	// Optional names the optional limits of the profile that are kept too.
 	Optional []string
+	// Shared is how the limits are shared with other instances; nil: they are
+	// those of this process alone.
+	Shared *Shared
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -122,6 +125,7 @@ type Limiter struct {
 	base     time.Time // instants are counted from here
 	rules    []*rule
 	signals  *signal.Parser
+	shared   *sharing // nil: they are not
 
 	mu      sync.Mutex
 	buckets map[key]*bucket // of the rules that are divided
@@ -142,6 +146,9 @@ func New(c Config) *Limiter {
 		patience: c.Plan.Wait.Or(plan.DefaultLimitWait), places: cmp.Or(c.Plan.Queue, plan.DefaultLimitQueue), observe: c.Plan.Observes(),
 		now: c.Now, base: c.Now(), ours: ours, buckets: map[key]*bucket{}, sweepAt: 64, signals: signal.Compile(c.Limits),
 	}
+	if c.Shared != nil && c.Shared.Ledger != nil {
+		l.shared = newSharing(*c.Shared)
+	}
 	for _, limit := range c.Limits.List {
 		if ok, _ := Enforced(limit, c.Environment, c.Optional...); !ok {
 			continue
@@ -149,10 +156,15 @@ func New(c Config) *Limiter {
 		for _, r := range rulesOf(limit, c.Plan.Headroom.Or(plan.DefaultHeadroom)) {
 			r.number = len(l.rules)
 			if !r.tenant && !r.account && !r.endpoint {
-				r.only = newBucket(r, key{rule: r.number})
+				r.only = l.newBucket(r, key{rule: r.number})
 			}
 			l.rules = append(l.rules, r)
 		}
+	}
+	if l.shared != nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.settle(l.instant()) // who else is there
 	}
 	return l
 }
@@ -171,6 +183,9 @@ func (l *Limiter) Take(ctx context.Context, q Request) (Turn, error) {
 			l.note(parts, start)
 		}
 		held := l.book(parts, start)
+		if l.shared != nil {
+			l.asked(parts, start, false)
+		}
 		l.mu.Unlock()
 		return Turn{held: held}, nil
 	}
@@ -195,11 +210,17 @@ func (l *Limiter) join(ctx context.Context, parts []part, start time.Duration, q
 		longest = min(longest, deadline.Sub(l.now()))
 	}
 	if wait > longest || l.queue.n >= l.places && (wait > 0 || blocking != nil) {
+		if l.shared != nil {
+			l.asked(parts, start, true)
+		}
 		l.look(start)
 		return nil, l.refusal(wait, blocking)
 	}
 	w := &waiter{parts: append([]part(nil), parts...), until: start + l.patience, ready: make(chan struct{})}
 	l.queue.push(w, q.Priority, cmp.Or(q.Caller, q.Tenant))
+	if l.shared != nil {
+		l.asked(parts, start, false)
+	}
 	l.look(start)
 	return w, nil
 }
@@ -230,7 +251,12 @@ func (l *Limiter) await(ctx context.Context, w *waiter) error {
 func (l *Limiter) Pause(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.paused = max(l.paused, l.instant()+d)
+	now := l.instant()
+	l.paused = max(l.paused, now+d)
+	if l.shared != nil && d > 0 {
+		l.shared.pause = max(l.shared.pause, now+d)
+		l.settle(now)
+	}
 }
 
 // instant is the time since the Limiter was made. Clocks that go back do not
@@ -247,7 +273,7 @@ func (l *Limiter) instant() time.Duration {
 func (l *Limiter) earliest(parts []part, now time.Duration) (at time.Duration, blocking *bucket) {
 	at = max(now, l.paused)
 	for _, p := range parts {
-		if free := p.bucket.when(now, at, p.units); free > at {
+		if free := p.bucket.when(now, at, 0, p.units); free > at {
 			at, blocking = free, p.bucket
 		}
 	}
@@ -321,7 +347,11 @@ func (l *Limiter) look(now time.Duration) {
 func (l *Limiter) tick() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.look(l.instant())
+	now := l.instant()
+	l.look(now)
+	if l.shared != nil && l.queue.n > 0 && l.dueAny(now) {
+		l.settle(now)
+	}
 }
 
 // estimate is how long a request would wait behind those who wait already, and
@@ -343,8 +373,7 @@ func (l *Limiter) estimate(parts []part, now time.Duration, q *Request) (wait ti
 		if p.bucket.waiting > 0 {
 			ahead = l.queue.ahead(p.bucket, parts, q.Priority, cmp.Or(q.Caller, q.Tenant))
 		}
-		p.bucket.window.forget(now)
-		if free := p.bucket.window.free(from, ahead, p.units); free > at {
+		if free := p.bucket.when(now, from, ahead, p.units); free > at {
 			at, blocking = free, p.bucket
 		}
 	}

@@ -81,6 +81,7 @@ func (q *queue) push(w *waiter, priority int, name string) {
 	w.lane.units += largest(w.parts)
 	for _, p := range w.parts {
 		p.bucket.waiting++
+		p.bucket.wanted += p.units
 	}
 	q.n++
 }
@@ -93,6 +94,7 @@ func (q *queue) remove(w *waiter) {
 	ln.units -= largest(w.parts)
 	for _, p := range w.parts {
 		p.bucket.waiting--
+		p.bucket.wanted -= p.units
 	}
 	q.n--
 	if ln.queue.Len() > 0 {
@@ -265,7 +267,7 @@ func (l *Limiter) due(parts []part, now time.Duration) (at time.Duration, blocki
 		}
 		free := never
 		if p.bucket.closed != l.pass {
-			free = p.bucket.when(now, now, p.units)
+			free = p.bucket.when(now, now, 0, p.units)
 		}
 		if free > now {
 			p.bucket.closed = l.pass

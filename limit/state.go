@@ -61,3 +61,14 @@ func (s *State) add(b *bucket, now time.Duration) {
 		s.Remaining, s.Used, s.Others = remaining, float64(b.window.allowed-left)/one, float64(others)/one
 	}
 }
+
+// Trips is how many times the Limiter asked its ledger; 0 when limits are not
+// shared.
+func (l *Limiter) Trips() uint64 {
+	if l.shared == nil {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.shared.trips
+}

@@ -81,25 +81,31 @@ func (w *window) book(now time.Duration, units int64) {
 // free is the instant, from or later, at which there is room for units when
 // ahead is taken before as soon as it can be. What is too old must be forgotten.
 func (w *window) free(from time.Duration, ahead, units int64) time.Duration {
+	return w.freeOf(w.allowed, from, ahead, units)
+}
+
+// freeOf is free where allowed is another.
+func (w *window) freeOf(allowed int64, from time.Duration, ahead, units int64) time.Duration {
 	needed := ahead + units
-	rounds := (needed - 1) / w.allowed
-	needed -= rounds * w.allowed
-	at := from + time.Duration(rounds)*w.length
-	missing := needed - (w.allowed - w.used - w.debt)
+	rounds := (needed - 1) / allowed
+	needed -= rounds * allowed
+	later := time.Duration(rounds) * w.length
+	at := from + later
+	missing := needed - (allowed - w.used - w.debt)
 	owed := w.debt
 	for i := 0; missing > 0 && i < w.n; i++ {
 		e := w.ring[(w.first+i)%len(w.ring)]
 		if owed > 0 && w.until <= e.at+w.length {
-			missing, at, owed = missing-owed, max(at, w.until+time.Duration(rounds)*w.length), 0
+			missing, at, owed = missing-owed, max(at, w.until+later), 0
 			if missing <= 0 {
 				break
 			}
 		}
 		missing -= e.units
-		at = max(at, e.at+time.Duration(rounds+1)*w.length)
+		at = max(at, e.at+w.length+later)
 	}
 	if missing > 0 && owed > 0 {
-		at = max(at, w.until+time.Duration(rounds)*w.length)
+		at = max(at, w.until+later)
 	}
 	return at
 }

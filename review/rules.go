@@ -160,6 +160,12 @@ var table = []Rule{
 		Fix:   "Write fallback: queue where the call may happen later, or fail where it may not.",
 	},
 	{
+		ID: "R0.8", Severity: Warning, Source: rules, check: checkMarks,
+		Title: "No plan, document, comment or generated code says which machine wrote it",
+		Why:   "Who reads it wants to know what holds and who answers for it; a mark of a tool says neither.",
+		Fix:   "Delete the sentence.",
+	},
+	{
 		ID: "R2.9", Severity: Warning, Source: "requirements R2.9", check: checkRotation,
 		Title: "Credentials are rotated",
 		Why:   "A key that leaked unnoticed works until it is changed.",

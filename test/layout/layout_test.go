@@ -32,6 +32,7 @@ var rules = []struct {
 	{"draft", []string{module + "/send", module + "/call", "database/sql"}, "drafting is thinking; it opens no sockets"},
 	{"document", []string{module + "/send", module + "/call", "database/sql", "text/template", "html/template"}, "a document is made from a plan alone; templates would keep every method in the binary"},
 	{"review", []string{module + "/send", module + "/call", "database/sql"}, "reviewing is thinking; it opens no sockets"},
+	{"review/code", []string{"net/http", module + "/send", module + "/call", "database/sql"}, "what is scanned is never run, and nothing is fetched for it"},
 	{"generate", []string{module + "/send", module + "/call", "net/http", "database/sql", "text/template"}, "generating is thinking; templates would keep every method in the binary"},
 	{"diff", []string{module + "/send", module + "/call", "database/sql"}, "comparing is thinking; it opens no sockets"},
 	{"classify", []string{module + "/store/...", module + "/send", module + "/call"}, "deciders are pure"},

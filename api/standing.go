@@ -33,7 +33,7 @@ type Standing interface {
 // Outbound is how calls stand with the provider.
 type Outbound struct {
 	Breakers []BreakerView `json:"breakers" doc:"hosts that were called lately"`
-	Limits   []limit.State `json:"limits" doc:"the provider's limits, and how much of our share is used"`
+	Limits   []LimitView   `json:"limits" doc:"the provider's limits, and how much of our share is used"`
 	Retries  struct {
 		Calls   int   `json:"calls"`
 		Retries int   `json:"retries"`
@@ -47,6 +47,22 @@ type Outbound struct {
 		Stale       int64 `json:"stale" doc:"answers in place of a provider that is down"`
 		Bytes       int64 `json:"bytes"`
 	} `json:"cache"`
+}
+
+// LimitView is one of the provider's limits as it stands.
+type LimitView struct {
+	Name        string     `json:"name"`
+	Unit        string     `json:"unit" doc:"requests, points, concurrent"`
+	Window      float64    `json:"window_seconds,omitempty" doc:"absent for requests in flight"`
+	Limit       float64    `json:"limit" doc:"the provider's"`
+	Share       float64    `json:"share" doc:"ours, at the plan's headroom"`
+	Used        float64    `json:"used" doc:"of the fullest where it is kept for each tenant, account or endpoint"`
+	Remaining   float64    `json:"remaining"`
+	Others      float64    `json:"others,omitempty" doc:"of used, what the provider counted beside our calls"`
+	Waiting     int        `json:"waiting" doc:"callers that wait for it"`
+	Refused     uint64     `json:"refused" doc:"callers turned away because of it, since the start"`
+	Observed    uint64     `json:"observed,omitempty" doc:"in the mode observe: callers that would have had to wait"`
+	PausedUntil *time.Time `json:"paused_until,omitempty" doc:"the provider lets us come again then"`
 }
 
 // BreakerView is one circuit breaker.
@@ -66,9 +82,12 @@ func outbound(s Standing) *Outbound {
 	if s == nil {
 		return nil
 	}
-	out := &Outbound{Breakers: []BreakerView{}, Limits: s.Limits()}
-	if out.Limits == nil {
-		out.Limits = []limit.State{}
+	out := &Outbound{Breakers: []BreakerView{}, Limits: []LimitView{}}
+	for _, l := range s.Limits() {
+		out.Limits = append(out.Limits, LimitView{
+			Name: l.Name, Unit: l.Unit, Window: l.Window.Seconds(), Limit: l.Limit, Share: l.Share, Used: l.Used, Remaining: l.Remaining, Others: l.Others,
+			Waiting: l.Waiting, Refused: l.Refused, Observed: l.Observed, PausedUntil: known(l.PausedUntil),
+		})
 	}
 	for _, b := range s.Breakers() {
 		out.Breakers = append(out.Breakers, breakerView(b))

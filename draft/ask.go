@@ -17,7 +17,7 @@ func (w *writer) interview(r *Report) []Question {
 		list = append(list, ticks(idEndpoints, "Which operations does it need?",
 			"Ticked is the smallest set that covers the need; below it stands what came close.", "--endpoint \"METHOD /path\"", r.Candidates))
 	}
-	if w.Answers.Events == nil && len(r.Events) > 0 {
+	if w.Answers.Events == nil && len(r.Events) > len(w.Events) {
 		list = append(list, ticks(idEvents, "Which events should reach you?",
 			"Every other type is kept as ignored and not delivered.", "--event TYPE", r.Events))
 	}

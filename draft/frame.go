@@ -25,10 +25,11 @@ func (w *writer) frame() {
 	p.Auth = plan.Auth{Use: w.credential(), RotateEvery: plan.Duration(90 * 24 * time.Hour)}
 	w.environments()
 	w.destinations()
-	p.Errors = plan.DefaultErrors()
+	p.Errors = w.errors()
 	p.Limits = plan.Limits{Headroom: plan.DefaultHeadroom, Wait: plan.Duration(plan.DefaultLimitWait)}
 	p.Monitoring = plan.Monitoring{Owner: w.Answers.Owner, Notify: []string{"ops"}, Runbook: "docs/runbooks/" + w.service + ".md"}
 	p.Decision = w.decision()
+	p.Rollout, p.Exit = w.rollout(), w.exit()
 }
 
 // credential picks a kind of credential: a key where there is one, since it
@@ -81,43 +82,6 @@ func (w *writer) baseURL() {
 	case strings.TrimSuffix(server.Path, "/") != strings.TrimSuffix(known.Path, "/"):
 		w.plan.Profile.BaseURL = strings.TrimSuffix(w.doc.Servers[0], "/")
 	}
-}
-
-// decision says build or SDK, with the reason from what is known of SDKs.
-func (w *writer) decision() *plan.Decision {
-	calls, events := len(w.plan.Endpoints), 0
-	if w.plan.Webhooks != nil {
-		events = len(w.plan.Webhooks.Events)
-	}
-	size := plural(calls, "call")
-	if events > 0 {
-		size += " and " + plural(events, "event")
-	}
-	d := &plan.Decision{Choice: "build"}
-	const many = 20
-	sdk := w.profile.SDK
-	switch {
-	case sdk.Go != "" && sdk.GoOfficial && calls > many:
-		d.Choice = "sdk"
-		d.Why = fmt.Sprintf("%s: the official Go SDK %s carries that many better than mappings of one's own; it runs through Sallyport's HTTP client unchanged.", upperFirst(size), sdk.Go)
-	case sdk.Go != "" && sdk.GoOfficial:
-		d.Why = fmt.Sprintf("%s, mapped and guarded by this plan. The official Go SDK %s runs through Sallyport's HTTP client unchanged where its types help.", upperFirst(size), sdk.Go)
-	case sdk.Go != "":
-		d.Why = fmt.Sprintf("%s, mapped and guarded by this plan. The Go library %s is not the provider's own; it runs through Sallyport's HTTP client where its types help.", upperFirst(size), sdk.Go)
-	default:
-		d.Why = fmt.Sprintf("%s, mapped and guarded by this plan. No Go SDK of the provider is known.", upperFirst(size))
-	}
-	if said := w.Answers.Decision; said != "" && said != d.Choice {
-		d.Why = fmt.Sprintf("Decided by a person, otherwise than the facts weigh. They say %s: %s", d.Choice, d.Why)
-		d.Choice = said
-	}
-	if w.Answers.Decision != "" {
-		d.Owner = w.Answers.Owner
-	}
-	if !w.Now.IsZero() {
-		d.ReviewBy = w.Now.AddDate(0, 6, 0).Format(time.DateOnly)
-	}
-	return d
 }
 
 func plural(n int, word string) string {

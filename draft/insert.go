@@ -150,6 +150,9 @@ func (m *merger) insert(existing []byte) ([]byte, error) {
 	for _, name := range slices.Sorted(maps.Keys(m.add.Destinations)) {
 		in.entry("destinations", name)
 	}
+	for _, name := range slices.Sorted(maps.Keys(m.add.Environments)) {
+		in.entry("environments", name)
+	}
 	if m.add.Webhooks != nil && m.old.Webhooks != nil {
 		for _, kind := range slices.Sorted(maps.Keys(m.add.Webhooks.Events)) {
 			in.entry("webhooks", "events", kind)
@@ -160,6 +163,9 @@ func (m *merger) insert(existing []byte) ([]byte, error) {
 	}
 	for _, name := range m.secret {
 		in.lines([]string{"environments", name, "secrets"}, []string{"webhook_secret: " + m.fresh.Environments[name].Secrets["webhook_secret"][0]})
+	}
+	for _, l := range m.lines {
+		in.lines(l.in, l.text)
 	}
 	for _, name := range m.whole {
 		in.section(name)

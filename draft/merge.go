@@ -38,16 +38,25 @@ type Left struct{ Path, Why string }
 //
 // An error means that the file is no valid plan; it says where.
 func Merge(existing []byte, fresh *plan.Plan) ([]byte, *Changes, error) {
+	return Replan(existing, fresh, Input{})
+}
+
+// Replan is Merge for a plan written from in: what a person named there comes
+// in although need and document are the same, and an answer is written where
+// the file says nothing. Where the file says something else, the file stands,
+// and Changes.Left says so.
+func Replan(existing []byte, fresh *plan.Plan, in Input) ([]byte, *Changes, error) {
 	old, err := plan.Parse("the existing plan", existing, nil)
 	if err != nil {
 		return nil, nil, fmt.Errorf("nothing was added, correct it first: %w", err)
 	}
-	m := &merger{old: old, fresh: renamed(old, fresh), add: &plan.Plan{}, changes: &Changes{}}
+	m := &merger{in: in, old: old, fresh: renamed(old, fresh), add: &plan.Plan{}, changes: &Changes{}}
 	m.same = old.Need == fresh.Need && sameSpec(old, fresh)
 	m.endpoints()
 	m.sections()
 	m.webhooks()
 	m.needed()
+	m.answers()
 	m.notes()
 	if m.changes.Kept, err = kept(old, m.fresh); err != nil {
 		return nil, nil, err
@@ -71,12 +80,14 @@ func sameSpec(old, fresh *plan.Plan) bool {
 }
 
 type merger struct {
+	in         Input
 	old, fresh *plan.Plan
 	add        *plan.Plan // only what is to be added
 	same       bool       // need and document are those of the file
 	changes    *Changes
 	whole      []string // top-level sections that are added as a whole
 	secret     []string // environments that get a webhook secret
+	lines      []line   // single keys that are added to a section
 }
 
 func (m *merger) left(path, why string) { m.changes.Left = append(m.changes.Left, Left{path, why}) }
@@ -118,11 +129,19 @@ func renamed(old, fresh *plan.Plan) *plan.Plan {
 	if len(old.Destinations) == 0 {
 		return &p
 	}
+	own := slices.Sorted(maps.Keys(old.Destinations))[0]
 	hooks.Events = maps.Clone(hooks.Events)
 	for kind, e := range hooks.Events {
 		if _, there := old.Destinations[e.To]; !there && e.To != "" {
-			e.To = slices.Sorted(maps.Keys(old.Destinations))[0]
+			e.To = own
 			hooks.Events[kind] = e
+		}
+	}
+	p.Errors = maps.Clone(p.Errors)
+	for key, e := range p.Errors {
+		if _, there := old.Destinations[e.Tell]; !there && e.Tell != "" {
+			e.Tell = own
+			p.Errors[key] = e
 		}
 	}
 	return &p
@@ -179,6 +198,8 @@ func (m *merger) sections() {
 	noProfile := o.Profile.Version == "" && o.Profile.Spec == nil && o.Profile.BaseURL == "" && len(o.Profile.Confirmed) == 0
 	section("profile", noProfile, f.Profile.Spec != nil || f.Profile.Version != "" || f.Profile.BaseURL != "", func() { a.Profile = f.Profile })
 	section("errors", len(o.Errors) == 0, len(f.Errors) > 0, func() { a.Errors = f.Errors })
+	section("rollout", o.Rollout == nil, f.Rollout != nil, func() { a.Rollout = f.Rollout })
+	section("exit", o.Exit == nil, f.Exit != nil, func() { a.Exit = f.Exit })
 	section("limits", o.Limits == plan.Limits{}, f.Limits != plan.Limits{}, func() { a.Limits = f.Limits })
 	noMonitoring := o.Monitoring.ExpectCallsEvery == 0 && len(o.Monitoring.Notify) == 0 && o.Monitoring.Owner == "" && o.Monitoring.Runbook == ""
 	section("monitoring", noMonitoring, len(f.Monitoring.Notify) > 0, func() { a.Monitoring = f.Monitoring })
@@ -190,7 +211,7 @@ func (m *merger) webhooks() {
 		return
 	}
 	if m.old.Webhooks == nil {
-		if m.same {
+		if m.same && len(m.in.Events) == 0 {
 			m.left("webhooks", tookOut)
 			return
 		}
@@ -209,7 +230,7 @@ func (m *merger) webhooks() {
 		if _, there := m.old.Webhooks.Events[kind]; there {
 			continue
 		}
-		if m.same {
+		if m.same && !slices.Contains(m.in.Events, kind) {
 			m.left("webhooks.events."+kind, tookOut)
 			continue
 		}
@@ -243,26 +264,35 @@ func (m *merger) needed() {
 		need(m.add.Endpoints[name].Send)
 		need(m.add.Endpoints[name].Receive)
 	}
+	for _, key := range slices.Sorted(maps.Keys(m.add.Errors)) {
+		m.destination(m.add.Errors[key].Tell)
+	}
 	if m.add.Webhooks == nil {
 		return
 	}
 	for _, kind := range slices.Sorted(maps.Keys(m.add.Webhooks.Events)) {
 		e := m.add.Webhooks.Events[kind]
 		need(e.Map)
-		d, offered := m.fresh.Destinations[e.To]
-		if _, there := m.old.Destinations[e.To]; offered && !there {
-			if m.add.Destinations == nil {
-				m.add.Destinations = map[string]plan.Destination{}
-				m.added("destinations." + e.To)
-			}
-			m.add.Destinations[e.To] = d
-		}
+		m.destination(e.To)
 	}
 	// An operation that the plan reconciles with has to be there.
 	if r := m.add.Webhooks.Reconcile; r != nil && m.old.Endpoints[r.List] == nil && m.add.Endpoints[r.List] == nil {
 		m.add.Endpoints[r.List] = m.fresh.Endpoints[r.List]
 		m.added("endpoints." + r.List)
 	}
+}
+
+// destination adds one that something refers to.
+func (m *merger) destination(name string) {
+	d, offered := m.fresh.Destinations[name]
+	if !offered || has(m.old.Destinations, name) || has(m.add.Destinations, name) {
+		return
+	}
+	if m.add.Destinations == nil {
+		m.add.Destinations = map[string]plan.Destination{}
+	}
+	m.add.Destinations[name] = d
+	m.added("destinations." + name)
 }
 
 // notes adds open questions and near misses.

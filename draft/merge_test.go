@@ -65,6 +65,7 @@ func TestMergeKeepsHandEdits(t *testing.T) {
 		"  create_customer:", "  # the payer\n  register_payer:",
 		"uncollectible: UNCOLLECTIBLE", "uncollectible: WRITTEN_OFF",
 		"to: app}", "to: billing}",
+		"tell: app}", "tell: billing}",
 		"  app: {url", "  billing: {url",
 		"stripeInvoiceId, as: string, direction: in}\n", "stripeInvoiceId, as: string, direction: in}   # ours\n\n",
 	)

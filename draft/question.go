@@ -230,10 +230,10 @@ func Unsettled(questions []Question, existing, fresh *plan.Plan) []Question {
 	var out []Question
 	for _, q := range questions {
 		kind, _, _ := strings.Cut(q.ID, ".")
-		switch {
-		case q.ID == idEndpoints:
+		switch q.ID {
+		case idEndpoints:
 			q = q.without(func(call string) bool { return byCall(existing, call) != "" })
-		case q.ID == idEvents:
+		case idEvents:
 			q = q.without(func(kind string) bool { return existing.Webhooks != nil && has(existing.Webhooks.Events, kind) })
 		}
 		settled := false

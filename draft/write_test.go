@@ -206,7 +206,7 @@ func TestStripeFrame(t *testing.T) {
 	if e := w.Events["invoice.paid"]; e != (plan.EventHandling{From: "data.object", Map: "invoice", To: "app"}) {
 		t.Errorf("invoice.paid %+v", e)
 	}
-	if p.Limits.Headroom != 80 || p.Limits.Wait == 0 || fmt.Sprint(p.Errors) != fmt.Sprint(plan.DefaultErrors()) { // R4.13, R4.17
+	if p.Limits.Headroom != 80 || p.Limits.Wait == 0 || len(p.Errors) != len(plan.DefaultErrors()) || p.Errors["404"].Tell != "app" { // R4.4, R4.13, R4.17
 		t.Errorf("limits %+v, errors %+v", p.Limits, p.Errors)
 	}
 	if d := p.Decision; d.Choice != "build" || !strings.Contains(d.Why, "stripe-go") || d.ReviewBy != "2027-05-24" { // R0.2

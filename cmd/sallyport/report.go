@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/sallyport/sallyport/draft"
@@ -45,6 +47,68 @@ func (t *terminal) showDraft(p *plan.Plan, report *draft.Report, changes *draft.
 	}
 	t.showChanges(changes)
 	t.say("")
+}
+
+// showSummary is the plan at a glance.
+func (t *terminal) showSummary(p *plan.Plan, file string) {
+	if t.quiet {
+		return
+	}
+	effects := map[plan.Effect]int{}
+	for _, e := range p.Endpoints {
+		effects[e.Effect]++
+	}
+	var calls []string
+	for _, e := range []plan.Effect{plan.EffectRead, plan.EffectUpdate, plan.EffectCreate, plan.EffectIrreversible} {
+		if effects[e] > 0 {
+			calls = append(calls, fmt.Sprintf("%d %s", effects[e], e))
+		}
+	}
+	events, to := 0, "none received"
+	if p.Webhooks != nil {
+		events = len(p.Webhooks.Events)
+		to = "to " + strings.Join(slices.Sorted(maps.Keys(p.Destinations)), ", ")
+	}
+	rows := 0
+	for _, m := range p.Mappings {
+		rows += len(m)
+	}
+	owner := p.Monitoring.Owner
+	if owner == "" {
+		owner = "nobody yet"
+	}
+	decision := "none yet"
+	if p.Decision != nil {
+		decision = p.Decision.Choice
+	}
+	t.say("%s", styleBold.Render(file))
+	for _, row := range [][2]string{
+		{"calls", fmt.Sprintf("%d (%s)", len(p.Endpoints), strings.Join(calls, ", "))},
+		{"events", fmt.Sprintf("%d, %s", events, to)},
+		{"mapped fields", fmt.Sprintf("%d in %d tables", rows, len(p.Mappings))},
+		{"environments", strings.Join(slices.Sorted(maps.Keys(p.Environments)), ", ")},
+		{"decision", decision},
+		{"owner", owner},
+		{"open questions", fmt.Sprint(len(p.OpenQuestions))},
+	} {
+		t.say("  %-16s %s", row[0], row[1])
+	}
+}
+
+// showNext says what to do with a plan.
+func (t *terminal) showNext(p *plan.Plan, file string) {
+	steps := []string{}
+	if n := len(p.OpenQuestions); n > 0 {
+		steps = append(steps, fmt.Sprintf("answer the open questions in %s (%d), by flags or in the file", file, n))
+	}
+	steps = append(steps, "sallyport review "+file, "sallyport sandbox "+file+"   and call it as if it were the provider")
+	for i, s := range steps {
+		if i == 0 {
+			t.say("next: %s", s)
+			continue
+		}
+		t.say("      %s", s)
+	}
 }
 
 // showChanges says what a second run did to a plan that was there.

@@ -27,13 +27,14 @@ type terminal struct {
 	noColor bool
 	quiet   bool
 	environ []string
+	rawIn   io.Reader
 	rawOut  io.Writer
 	rawErr  io.Writer
 }
 
 func newTerminal(in *os.File, out, errOut *os.File, environ []string) *terminal {
 	t := &terminal{
-		in: bufio.NewReader(in), environ: environ, rawOut: out, rawErr: errOut,
+		in: bufio.NewReader(in), environ: environ, rawIn: in, rawOut: out, rawErr: errOut,
 		isTTY: term.IsTerminal(int(out.Fd())),
 	}
 	t.asks = t.isTTY && term.IsTerminal(int(in.Fd()))
@@ -98,27 +99,6 @@ func (t *terminal) step(what string) func() {
 	return func() {
 		fmt.Fprintf(t.err, "\r\x1b[K%s\n", styleDim.Render(fmt.Sprintf("%s  %s", what, time.Since(start).Round(10*time.Millisecond))))
 	}
-}
-
-// confirm asks a yes-or-no question whose default is yes.
-func (t *terminal) confirm(question string) (bool, error) {
-	fmt.Fprintf(t.err, "%s [Y/n] ", question)
-	line, err := t.in.ReadString('\n')
-	if err != nil && line == "" {
-		return false, err
-	}
-	answer := strings.ToLower(strings.TrimSpace(line))
-	return answer == "" || answer == "y" || answer == "yes", nil
-}
-
-// ask asks for a line of text.
-func (t *terminal) ask(question string) (string, error) {
-	fmt.Fprintf(t.err, "%s ", question)
-	line, err := t.in.ReadString('\n')
-	if err != nil && line == "" {
-		return "", err
-	}
-	return strings.TrimSpace(line), nil
 }
 
 // table prints rows under headings, with borders only at a terminal.

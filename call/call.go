@@ -133,6 +133,7 @@ type Service struct {
 	limiter    *limit.Limiter
 	breakers   *breaker.Set
 	budget     *retry.Budget
+	deadline   time.Duration // of a call with all its attempts
 	cache      *cache.Cache
 	noticer    Noticer
 	told       func(context.Context, *integration.Event) error
@@ -178,7 +179,8 @@ func New(c Config) (*Service, error) {
 		cache:  cache.New(cache.Config{Now: c.Now}),
 		budget: retry.NewBudget(retry.BudgetConfig{Share: float64(c.Plan.Calls.RetryBudget.Or(plan.DefaultRetryBudget)) / 100}),
 	}
-	s.policy = retry.New(c.Plan, cmp.Or(c.Deadline, c.Plan.Calls.Deadline.Or(plan.DefaultDeadline))).Within(s.budget)
+	s.deadline = cmp.Or(c.Deadline, c.Plan.Calls.Deadline.Or(plan.DefaultDeadline))
+	s.policy = retry.New(c.Plan, s.deadline).Within(s.budget)
 	var err error
 	if s.base, s.homes, err = homesOf(c.Plan, c.Environment); err != nil {
 		return nil, err

@@ -137,6 +137,12 @@ type journal struct {
 func (j *journal) Record(_ context.Context, c *integration.Call) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	for i := range j.calls {
+		if j.calls[i].ID == c.ID && j.calls[i].State == integration.CallRunning { // written down before it was sent
+			j.calls[i] = *c
+			return j.err
+		}
+	}
 	j.calls = append(j.calls, *c)
 	return j.err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -173,7 +174,7 @@ func TestPathWrittenAnotherWay(t *testing.T) {
 // A journal that fails is heard of, and does not take the answer away.
 func TestJournalFails(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t, parse(t, stripePlan), "development", answer(503, "down"))
+	b := newBundle(t, recordedAfter(t), "development", answer(503, "down"))
 	b.journal.err = errors.New("disk full")
 	status, _, _, err := b.ask(t, request(t, http.MethodPost, "https://api.stripe.com/v1/notes", "a=1"))
 	if err != nil || status != 503 {
@@ -242,4 +243,47 @@ func TestNew(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
+}
+
+// recordedAfter is the plan with every call written down after it was sent.
+func recordedAfter(t *testing.T) *plan.Plan {
+	t.Helper()
+	p := parse(t, stripePlan)
+	for _, e := range p.Endpoints {
+		e.Record = "after"
+	}
+	return p
+}
+
+// R4.7: what must not be lost sight of is written down, without the credential,
+// before it is sent; what can't be written down is not sent.
+func TestRecordedBefore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var seen []integration.Call
+		b := newBundle(t, parse(t, stripePlan), "development", nil)
+		b.provider.steps = []step{func(r *http.Request) (*http.Response, error) {
+			seen = slices.Clone(b.journal.calls)
+			return answer(200, `{}`)(r)
+		}}
+		if _, _, _, err := b.ask(t, request(t, http.MethodPost, "https://api.stripe.com/v1/payouts", "amount=1")); err != nil {
+			t.Fatal(err)
+		}
+		if len(seen) != 1 || seen[0].State != integration.CallRunning || seen[0].DueAt.IsZero() || string(seen[0].Body) != "amount=1" || seen[0].Header.Get("Authorization") != "" {
+			t.Errorf("while it was sent: %+v", seen)
+		}
+		if c := b.journal.only(t); c.State != integration.CallSucceeded || !c.DueAt.IsZero() {
+			t.Errorf("afterwards %+v", c)
+		}
+		b.journal.err = errors.New("the disk is full")
+		_, _, _, err := b.ask(t, request(t, http.MethodPost, "https://api.stripe.com/v1/payouts", "amount=2"))
+		var f *integration.Failure
+		if !errors.As(err, &f) || f.Code != call.CodeBegin || len(b.provider.asked) != 1 {
+			t.Errorf("got %v after %d requests", err, len(b.provider.asked))
+		}
+		b.journal.err = nil
+		if _, _, _, err := b.ask(t, request(t, http.MethodPost, customers, "email=a")); err != nil || len(seen) == 4 {
+			t.Errorf("a create with a key is written down before: %v", err)
+		}
+	})
 }

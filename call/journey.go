@@ -94,8 +94,8 @@ func (s *Service) admit(ctx context.Context, j *journey) (secret integration.Sec
 		j.waited += turn.Waited
 		if err != nil {
 			refusal = turnless(ctx, err)
-		} else {
-			refusal = j.turn.begin(ctx)
+		} else if refusal = j.turn.begin(ctx); refusal == nil {
+			refusal = s.announce(ctx, j)
 		}
 	}
 	if refusal != nil {
@@ -215,7 +215,7 @@ func (s *Service) write(ctx context.Context, j *journey, f *integration.Failure,
 	c := j.call
 	c.State, c.Failure = state, f
 	if !state.Waiting() {
-		c.FinishedAt = s.now().UTC()
+		c.FinishedAt, c.DueAt = s.now().UTC(), time.Time{}
 	}
 	if f != nil {
 		f.CallID, f.Attempts = c.ID, len(c.Attempts)

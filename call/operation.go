@@ -24,6 +24,7 @@ type operation struct {
 	timedOut  *classify.Timeout
 	keyHeader string  // header of the idempotency key; empty when there is none
 	makesKey  bool    // a key is made where the caller brings none
+	announces bool    // a call is written down before it is sent
 	cost      float64 // in limits that do not count requests; 0 leaves it to the profile
 	encoding  catalog.Encoding
 	send      *mapping.Mapping // nil: as it is
@@ -40,7 +41,7 @@ func (s *Service) compile() error {
 			continue
 		}
 		op := s.operation(name, e.Effect, e.Timeout.Or(plan.DefaultTimeout))
-		op.endpoint, op.cost = e, float64(e.Cost)
+		op.endpoint, op.cost, op.announces = e, float64(e.Cost), e.RecordedBefore()
 		if e.Idempotency != nil && e.Idempotency.Header != "" {
 			op.keyHeader, op.makesKey = http.CanonicalHeaderKey(e.Idempotency.Header), true
 		}

@@ -67,6 +67,31 @@ func notQueued(c *integration.Call) {
 	c.Failure.Message = "The request could not be made now, and could not be kept for later."
 }
 
+// announced is how long after its deadline a call that was written down before
+// it was sent may be silent until its process is taken for dead.
+const announced = 15 * time.Second
+
+// announce writes a call down before its first request is sent, where the plan
+// wants that: a process that dies meanwhile leaves a call of unknown outcome,
+// and not nothing. What can't be written down is not sent.
+func (s *Service) announce(ctx context.Context, j *journey) *integration.Failure {
+	if !j.op.announces || j.turn != nil || len(j.call.Attempts) > 0 {
+		return nil
+	}
+	c := j.call
+	c.DueAt = s.now().UTC().Add(s.deadline + announced)
+	s.keep(j)
+	if err := s.journal.Record(ctx, c); err != nil {
+		c.DueAt = time.Time{}
+		return &integration.Failure{
+			Class: integration.ClassUnavailable, Code: CodeBegin, Reason: ReasonNotKept, Err: err,
+			Message: "The request was not sent: it could not be written down that it is about to be.",
+			Hint:    "Nothing happened; make it again. See the gateway's log for what ails the store.",
+		}
+	}
+	return nil
+}
+
 // notWritten takes back what a failure says about a kept call.
 func notWritten(f *integration.Failure) {
 	f.Reason = ReasonNotKept

@@ -75,7 +75,9 @@ func TestNotKept(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for name, step := range map[string]step{"answered": answer(503, `{}`), "not answered": broken(io.ErrUnexpectedEOF)} {
-			b := newBundle(t, parse(t, stripePlan), "development", step)
+			p := parse(t, stripePlan)
+			p.Endpoints["create_note"].Record = "after"
+			b := newBundle(t, p, "development", step)
 			b.journal.err = errors.New("the disk is full")
 			status, _, header, err := b.ask(t, request(t, http.MethodPost, "https://api.stripe.com/v1/notes", "amount=1"))
 			if status == 503 {

@@ -40,6 +40,7 @@ var proofs = map[string]string{
 	"call expire":        "keep the provider down for longer; the call is with a person, and was not sent",
 	"call retry_budget":  "let every call fail; count what the stand-in sees beyond one request a call",
 	"endpoint bulk":      "make many calls at once, one of them bad; the stand-in sees one request and each caller its own answer",
+	"endpoint record":    "kill the process while the stand-in holds its answer back; the call is with a person, and was sent once",
 	"endpoint priority":  "queue calls of both kinds; those of higher priority are seen first",
 	"endpoint cost":      "make calls until the share is used; the stand-in never counts more units than it",
 	"webhook verify":     "send with a changed byte, a wrong secret, an old time and no signature: each is refused and nothing is processed",

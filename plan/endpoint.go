@@ -51,11 +51,24 @@ type Endpoint struct {
 	OnUnknown *OnUnknown `yaml:"on_unknown,omitempty" json:"on_unknown,omitempty"`
 	// How calls of this endpoint are collected into one of another.
 	Bulk *Bulk `yaml:"bulk,omitempty" json:"bulk,omitempty"`
+	// When a call is written down: before it is sent, so that it is not lost sight
+	// of when the process dies meanwhile, or after. Before is the default for
+	// what is irreversible and for creates without an idempotency key; it costs
+	// each call a commit.
+	Record string `yaml:"record,omitempty" json:"record,omitempty" jsonschema:"enum=before,enum=after"`
 	// Calls waiting in the queue run in order of priority, higher first.
 	Priority int `yaml:"priority,omitempty" json:"priority,omitempty" jsonschema:"default=0"`
 	// Units one call takes of limits that are counted in something else than
 	// requests: points, credits, tokens.
 	Cost int `yaml:"cost,omitempty" json:"cost,omitempty" jsonschema:"default=1"`
+}
+
+// RecordedBefore reports whether a call is written down before it is sent.
+func (e *Endpoint) RecordedBefore() bool {
+	if e.Record != "" {
+		return e.Record == "before"
+	}
+	return e.Effect == EffectIrreversible || e.Effect == EffectCreate && e.Idempotency == nil
 }
 
 // Idempotency declares the key that makes a repeat harmless.

@@ -157,6 +157,9 @@ func (b *rowBuilder) endpoint(name string, e *Endpoint) {
 	if u := e.Bulk; u != nil {
 		row("bulk", "", "collects up to %d calls for at most %s into one of %s", cmp.Or(u.Max, DefaultBulkMax), Duration(u.Wait.Or(DefaultBulkWait)), u.Call)
 	}
+	if e.RecordedBefore() {
+		row("record", "", "is written down before it is sent")
+	}
 	if e.Priority != 0 {
 		row("priority", "", "waits in the queue with priority %d", e.Priority)
 	}

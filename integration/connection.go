@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// ErrFenced: whoever asks does not hold the lease any more, or the record was
+// ErrFenced means that whoever asks does not hold the lease any more, or the record was
 // changed since it was read. Nothing was written; read again before trying
 // again.
 var ErrFenced = errors.New("somebody else was faster")

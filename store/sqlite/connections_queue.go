@@ -66,6 +66,7 @@ type after struct {
 	first any
 }
 
+// Scan reads the first column and hands on the others.
 func (a after) Scan(dest ...any) error { return a.rowScanner.Scan(append([]any{a.first}, dest...)...) }
 
 // NextDue is when the next connection can be claimed; see lease.Queue.

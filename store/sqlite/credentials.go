@@ -18,6 +18,9 @@ ON CONFLICT (connection_id, field) DO UPDATE SET
 
 func putCredential(t *transaction, c *integration.Credential) error {
 	_, err := t.exec(upsertCredential, c.Connection, c.Field, c.KeyID, c.Fingerprint, micros(c.CreatedAt), optionalMicros(c.ExpiresAt), c.Sealed)
+	if isMissing(err) {
+		return fmt.Errorf("data key %s: %w: the tenant was erased meanwhile", c.KeyID, integration.ErrNotFound)
+	}
 	return err
 }
 

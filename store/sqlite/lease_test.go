@@ -84,3 +84,38 @@ func TestCallQueue(t *testing.T) {
 		}
 	})
 }
+
+var _ lease.Queue[integration.Connection, integration.ConnectionOutcome] = ConnectionQueue{}
+
+// R2.4: connections that are due pass the suite of every queue.
+func TestConnectionQueue(t *testing.T) {
+	t.Parallel()
+	leasetest.Run(t, func(t *testing.T) leasetest.Harness[integration.Connection, integration.ConnectionOutcome] {
+		s := openTest(t, Options{})
+		n := 0
+		return leasetest.Harness[integration.Connection, integration.ConnectionOutcome]{
+			Queue: s.ConnectionQueue(),
+			Add: func(t testing.TB, due time.Time) string {
+				n++
+				id := fmt.Sprintf("0198-%06d", n)
+				if err := s.CreateConnection(t.Context(), integration.ConnectionChange{Connection: integration.Connection{
+					ID: id, Tenant: "acme", Service: "shopify", State: integration.ConnectionConnected, UpdatedAt: due, Task: integration.TaskRefresh, DueAt: due,
+				}}); err != nil {
+					t.Fatal(err)
+				}
+				return id
+			},
+			Finished: func(t testing.TB, id string) bool {
+				c, _, err := s.Connection(t.Context(), id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return c.Task == integration.TaskNone
+			},
+			Again: func(due time.Time) integration.ConnectionOutcome {
+				return integration.ConnectionOutcome{Task: integration.TaskRefresh, DueAt: due}
+			},
+			Release: integration.ConnectionOutcome{Released: true},
+		}
+	})
+}

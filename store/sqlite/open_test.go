@@ -56,6 +56,13 @@ func TestStore(t *testing.T) {
 				}
 				return one.CallQueue()
 			},
+			ConnectionQueue: func(s storetest.Store) lease.Queue[integration.Connection, integration.ConnectionOutcome] {
+				one, ok := s.(*Store)
+				if !ok {
+					t.Fatalf("a %T", s)
+				}
+				return one.ConnectionQueue()
+			},
 			Commits: func() int64 { return s.Stats().Commits },
 			FailCommits: func(err error) {
 				if err == nil {

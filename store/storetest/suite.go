@@ -41,6 +41,7 @@ type Store interface {
 	AuditLog(ctx context.Context, f integration.Filter) (entries []integration.AuditEntry, next string, err error)
 	RecordDrift(ctx context.Context, list []integration.Drift) error
 	Drift(ctx context.Context, f integration.Filter) (found []integration.Drift, next string, err error)
+	Connections
 	Ping(ctx context.Context) error
 	Close() error
 }
@@ -52,6 +53,8 @@ type Harness struct {
 	Queue lease.Queue[integration.Event, integration.Outcome]
 	// CallQueue returns the queue of a store's calls.
 	CallQueue func(s Store) lease.Queue[integration.Call, integration.CallOutcome]
+	// ConnectionQueue returns the queue of a store's connections.
+	ConnectionQueue func(s Store) lease.Queue[integration.Connection, integration.ConnectionOutcome]
 	// Commits is how many transactions were committed so far.
 	Commits func() int64
 	// FailCommits makes commits fail with err from now on; nil mends them.
@@ -96,6 +99,16 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"Keys", testKeys},
 		{"AuditLog", testAuditLog},
 		{"Drift", testDrift},
+		{"Connection", testConnection},
+		{"ConnectionIsWholeOrNotThere", testConnectionAtomic},
+		{"ConnectionVersions", testConnectionVersions},
+		{"ConnectionLists", testConnectionLists},
+		{"OAuthStateIsTakenOnce", testOAuthState},
+		{"RefreshLease", testRefreshLease},
+		{"RefreshIntentSurvives", testRefreshIntent},
+		{"ChangeUnderALoan", testChangeUnderLoan},
+		{"TenantKeys", testTenantKeys},
+		{"Reseal", testReseal},
 		{"CloseKeepsWhatWasAcknowledged", testClose},
 	} {
 		t.Run(c.name, func(t *testing.T) {

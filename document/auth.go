@@ -42,7 +42,6 @@ func (w *writer) auth() {
 	} else {
 		steps = append(steps, t(strongSpan("The plan does not say how often a credential is replaced.")))
 	}
-	steps = append(steps, t("A 401 leads to: ", w.plan.ErrorPolicy("401").Words(), "."))
 	w.list(numbers, steps...)
 
 	var rows [][]text

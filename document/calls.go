@@ -98,7 +98,7 @@ func (w *writer) endpoint(name string, e *plan.Endpoint) {
 	if e.Cost > 1 {
 		f.add("Cost", count(e.Cost, "unit"), " of limits that are not counted in requests", w.pending(row+"cost"))
 	}
-	w.details("Details of "+name, []string{"What", "Planned"}, f)
+	w.details("What is particular to "+name, []string{"What", "Planned"}, f)
 }
 
 // conflictText says what a 409 or 412 leads to (R4.5).

@@ -81,15 +81,22 @@ func outcomeWords(o review.Outcome) string {
 // before the first live call.
 func (w *writer) checklist() {
 	w.section("checklist", "Checklist")
-	rows := make([][]text, 0, len(w.checks()))
+	var work, rest [][]text
 	for _, c := range w.checks() {
-		result := t(outcomeWords(c.outcome))
-		if c.outcome == review.Fail {
-			result = t(strongSpan(outcomeWords(c.outcome)))
+		row := []text{t(c.rule.Title), t(outcomeWords(c.outcome)), evidence(c)}
+		switch c.outcome {
+		case review.Fail:
+			row[1] = t(strongSpan(outcomeWords(c.outcome)))
+			work = append(work, row)
+		case review.Unknown:
+			work = append(work, row)
+		default:
+			rest = append(rest, row)
 		}
-		rows = append(rows, []text{t(c.rule.Title), result, evidence(c)})
 	}
-	w.table("The fourteen checks of every plan", []string{"Check", "Result", "Evidence"}, rows)
+	w.say("Of the fourteen checks that every plan is held against: ", w.checkCount(), ".")
+	w.table("Checks that fail, or that a plan alone can't answer", []string{"Check", "Result", "Evidence"}, work)
+	w.details("Checks that pass or do not apply", []string{"Check", "Result", "Evidence"}, rest)
 	w.part("before-live", "Before the first live call")
 	w.list(boxes, w.chores()...)
 }
@@ -131,12 +138,8 @@ func (w *writer) chores() []text {
 	if n := len(p.OpenQuestions); n > 0 {
 		add("Answer the ", count(n, "open question"), ".")
 	}
-	for _, r := range w.plan.Recalled() {
-		what := text(nil)
-		if len(r.Fields) > 0 {
-			what = t(" (", codes(r.Fields), ")")
-		}
-		add("Confirm ", codeSpan("profile."+r.Section.Path), what, " against the provider's documentation, with day and source.")
+	if n := len(w.plan.Recalled()); n > 0 {
+		add("Confirm the ", count(n, "part"), " of the profile that nobody has confirmed against the provider's documentation, with day and source.")
 	}
 	if n := w.openPoints(); n > 0 {
 		add("Go through the ", count(n, "plan point"), " without an answer; write down what was decided.")
@@ -144,12 +147,19 @@ func (w *writer) chores() []text {
 	if p.Profile.Spec == nil || p.Profile.Spec.SHA256 == "" {
 		add("Pin the provider's API document by its hash.")
 	}
+	var kept, lost []text
 	for _, name := range names(p.Environments) {
 		if secrets := p.Environments[name].Secrets; len(secrets) > 0 {
-			add("Put the secrets of ", codeSpan(name), " where the plan looks for them: ", codes(names(secrets)), ", those of no other environment.")
+			kept = append(kept, t(codeSpan(name), ": ", codes(names(secrets))))
 		} else {
-			add("Say in the plan where the secrets of ", codeSpan(name), " are kept.")
+			lost = append(lost, t(codeSpan(name)))
 		}
+	}
+	if len(kept) > 0 {
+		add("Put the secrets of each environment where the plan looks for them, and no other's: ", joined(kept, "; "), ".")
+	}
+	if len(lost) > 0 {
+		add("Say in the plan where secrets are kept for ", joined(lost, ", "), ".")
 	}
 	if hooks := p.Webhooks; hooks != nil {
 		add("Register the address ", codeSpan("/api/webhooks/"+p.Service), " at ", w.provider.Name, ", per environment, for: ", some(names(hooks.Events)), ".")

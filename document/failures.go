@@ -72,7 +72,7 @@ func (w *writer) errors() {
 	var f facts
 	f.add("Code", places(e.CodePath, e.CodeAlso, e.CodeHeader))
 	f.add("Message", places(e.MessagePath, e.MessageAlso, e.MessageHeader))
-	f.add("Request id, which the provider's support asks for", places(e.RequestIDHeader, e.RequestIDAlso, e.RequestIDPath))
+	f.add("Request id, for its support", places(e.RequestIDHeader, e.RequestIDAlso, e.RequestIDPath))
 	if s := e.InSuccess; s != nil {
 		f.add("Errors inside a success", signalText(s))
 	}
@@ -85,7 +85,7 @@ func (w *writer) errors() {
 	if e.ForbiddenAs404 {
 		f.add("A 404", "does not prove that a thing is gone: the provider answers it also for what the credential may not see")
 	}
-	w.table("Where the provider says what went wrong", []string{"What", "Where"}, f)
+	w.details("Where the provider says what went wrong", []string{"What", "Where"}, f)
 }
 
 // waitText is a place that says how long to wait.

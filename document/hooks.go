@@ -61,12 +61,13 @@ func (w *writer) hookFacts() {
 			f.add("Variant "+v.Name, strings.TrimSuffix(v.When, "."), ": ", schemeText(v.Verify))
 		}
 		f.add("A changed secret", known.Verify.Rotation)
-		f.add("The event's id", codes(known.ID))
+		f.add("The event's id", idText(known))
+		f.add("What can't be read", known.Gaps)
 		f.add("Its type", codes(known.Type))
 		f.add("Expected answer", answerWords(known.Answer))
 		f.add("The provider's repeats", known.Retries)
 		f.add("Asking for events again", known.Replay)
-		f.add("Handshake", known.Challenge)
+		f.add("Handshake", handshakeText(known))
 	} else {
 		f.add("Genuine when", strongSpan("not known: the profile has no signature scheme"))
 	}
@@ -88,6 +89,31 @@ func (w *writer) hookFacts() {
 	w.table("What holds for every event", []string{"What", "How"}, f)
 }
 
+// idText is what tells one event from another.
+func idText(known *catalog.Webhooks) text {
+	if len(known.Composite) == 0 {
+		return codes(known.ID)
+	}
+	out := t("together ", codes(known.Composite))
+	if len(known.ID) > 0 {
+		out = t(codes(known.ID), ", or ", out)
+	}
+	return out
+}
+
+// handshakeText is how an address is proven to be ours, in the profile's words or
+// by name.
+func handshakeText(known *catalog.Webhooks) text {
+	if known.Challenge != "" || len(known.Handshakes) == 0 {
+		return t(known.Challenge)
+	}
+	list := make([]string, len(known.Handshakes))
+	for i, h := range known.Handshakes {
+		list[i] = h.Name
+	}
+	return t("answered: ", codes(list))
+}
+
 // schemeText says a signature scheme in words.
 func schemeText(v catalog.Verification) text {
 	algorithm := strings.ToUpper(strings.Replace(v.Algorithm, "hmac-", "hmac ", 1))
@@ -104,7 +130,7 @@ func schemeText(v catalog.Verification) text {
 	if v.ToleranceS > 0 {
 		return t(out, "; a signature older than ", seconds(v.ToleranceS), " is refused")
 	}
-	return t(out, "; the provider names no age at which a signature is too old")
+	return t(out, "; no age is too old")
 }
 
 func answerWords(a catalog.WebhookAnswer) string {

@@ -194,7 +194,7 @@ func htmlBuild(t *testing.T, b []byte) []string {
 		"html": "lang", "head": "", "meta": "charset name content http-equiv", "title": "id", "style": "", "body": "", "a": "class href rel",
 		"header": "", "h1": "", "h2": "id", "h3": "id", "h4": "id", "details": "", "summary": "", "p": "class", "nav": "aria-label", "ul": "class", "ol": "", "li": "", "main": "",
 		"section": "aria-labelledby", "div": "class tabindex role aria-label", "table": "", "caption": "", "thead": "", "tbody": "", "tr": "",
-		"th": "scope", "td": "", "code": "", "strong": "", "wbr": "", "label": "", "input": "type", "span": "class", "figure": "tabindex", "figcaption": "",
+		"th": "scope", "td": "", "code": "", "strong": "", "wbr": "", "label": "", "input": "type", "span": "", "figure": "tabindex", "figcaption": "",
 		"svg": "viewBox width role aria-labelledby", "desc": "id", "defs": "", "marker": "id class viewBox refX refY markerWidth markerHeight orient",
 		"path": "d", "line": "class x1 y1 x2 y2 marker-end", "rect": "class x y width height rx", "text": "class x y", "tspan": "x y",
 	}

@@ -32,9 +32,12 @@ func (p *page) html() []byte {
 	b.WriteString("</header>\n<main>\n")
 	diagrams := 0
 	open := false
-	for _, block := range p.blocks {
+	for i, block := range p.blocks {
 		switch block := block.(type) {
 		case heading:
+			if p.foldedBehind(i) {
+				continue // it stands in the line that unfolds the table
+			}
 			if block.level == 2 {
 				if open {
 					b.WriteString("</section>\n")
@@ -42,7 +45,8 @@ func (p *page) html() []byte {
 				open = true
 				fmt.Fprintf(&b, "<section aria-labelledby=\"%s\">\n", htmlEscape(block.id))
 			}
-			fmt.Fprintf(&b, "<h%d id=\"%s\">%s</h%d>\n", block.level, htmlEscape(block.id), htmlLine(block.title), block.level)
+			htmlHeading(&b, block)
+			b.WriteByte('\n')
 		case paragraph:
 			fmt.Fprintf(&b, "<p>%s</p>\n", htmlLine(text(block)))
 		case note:
@@ -50,7 +54,12 @@ func (p *page) html() []byte {
 		case list:
 			htmlList(&b, block)
 		case table:
-			htmlTable(&b, block)
+			var title *heading
+			if i > 0 && p.foldedBehind(i-1) {
+				h, _ := p.blocks[i-1].(heading)
+				title = &h
+			}
+			htmlTable(&b, block, title)
 		case diagram:
 			diagrams++
 			fmt.Fprintf(&b, "<figure tabindex=\"0\">\n")
@@ -103,14 +112,35 @@ func htmlList(b *bytes.Buffer, l list) {
 // shortTable is how many rows a table may have to stay whole on paper.
 const shortTable = 8
 
+func htmlHeading(b *bytes.Buffer, h heading) {
+	fmt.Fprintf(b, "<h%d id=\"%s\">%s</h%d>", h.level, htmlEscape(h.id), htmlLine(h.title), h.level)
+}
+
+// foldedBehind reports whether block i is the heading of a part that begins with
+// a folded table.
+func (p *page) foldedBehind(i int) bool {
+	h, ok := p.blocks[i].(heading)
+	if !ok || h.level == 2 || i+1 >= len(p.blocks) {
+		return false
+	}
+	tb, ok := p.blocks[i+1].(table)
+	return ok && tb.folded
+}
+
 // htmlTable writes a table in a frame that scrolls when the window is narrow; one
-// that is folded is opened by a click, and always on paper.
-func htmlTable(b *bytes.Buffer, tb table) {
+// that is folded is opened by a click, and always on paper. Its title, if it has
+// one, stands in the line to click.
+func htmlTable(b *bytes.Buffer, tb table, title *heading) {
 	if !tb.folded {
 		htmlFrame(b, tb)
 		return
 	}
-	fmt.Fprintf(b, "<details>\n<summary>%s <span class=\"count\">(%s)</span></summary>\n", htmlEscape(tb.caption), count(len(tb.rows), "row"))
+	b.WriteString("<details>\n<summary>")
+	if title != nil {
+		htmlHeading(b, *title)
+		b.WriteByte(' ')
+	}
+	fmt.Fprintf(b, "<span>%s (%s)</span></summary>\n", htmlEscape(tb.caption), count(len(tb.rows), "row"))
 	htmlFrame(b, tb)
 	b.WriteString("</details>\n")
 }

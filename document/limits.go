@@ -42,7 +42,7 @@ func (w *writer) limits() {
 	for _, name := range names(l.Extra) {
 		f.add("Header "+name, l.Extra[name])
 	}
-	w.table("How the provider tells of its limits", []string{"What", "Fact"}, f)
+	w.details("How the provider tells of its limits", []string{"What", "Fact"}, f)
 }
 
 // limitRow is one limit in words.
@@ -131,7 +131,7 @@ func (w *writer) resilience() {
 	b, c := w.plan.Breaker, w.plan.Calls
 	var f facts
 	f.add("Calls are held back", "when ", percent(b.Failures, plan.DefaultBreakerFailures), " of at least ", strconv.Itoa(cmp.Or(b.Minimum, plan.DefaultBreakerMinimum)),
-		" calls within ", words(b.Window.Or(plan.DefaultBreakerWindow)), " failed, or ", percent(b.SlowCalls, plan.DefaultBreakerSlowCalls),
+		" calls within ", words(b.Window.Or(plan.DefaultBreakerWindow)), " failed or none succeeded for a tenth of that time, or when ", percent(b.SlowCalls, plan.DefaultBreakerSlowCalls),
 		" of them took longer than ", words(b.Slow.Or(plan.DefaultBreakerSlow)), byDefault(b == plan.Breaker{}))
 	f.add("A few are let through", "after ", words(b.Pause.Or(plan.DefaultBreakerPause)), "; while they fail the pause doubles, up to ", words(b.MaxPause.Or(plan.DefaultBreakerMaxPause)))
 	f.add("One call may take", words(c.Deadline.Or(plan.DefaultDeadline)), ", with all its attempts and waits", byDefault(c.Deadline == 0))

@@ -82,6 +82,9 @@ func mdLine(line text, inTable bool) string {
 			b.WriteString(mdPlain(s.s))
 		}
 	}
+	if inTable {
+		return strings.TrimSpace(b.String()) // a cell holds no blocks
+	}
 	return mdStart(b.String())
 }
 

@@ -1,8 +1,12 @@
 package document
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/sallyport/sallyport/plan"
 )
 
 // point is one thing a complete plan says: a value, that it does not apply and
@@ -39,6 +43,7 @@ func (w *writer) groups() []group {
 		{"Proof", w.proofPoints},
 		{"Operating", w.operatingPoints},
 		{"Leaving", w.leavingPoints},
+		{furtherTitle, w.furtherPoints},
 	}
 }
 
@@ -69,13 +74,64 @@ func (l *pointList) fixed(id, what string, how ...any) {
 	l.points = append(l.points, point{id, what, answered, t(how...), 1})
 }
 
+// pointsOf are the points of a group, the plan's own answers in place of those
+// that follow from its other keys.
+func (w *writer) pointsOf(g group) []point {
+	var l pointList
+	g.list(&l)
+	for i := range l.points {
+		p := &l.points[i]
+		if own, ok := w.plan.Points[p.id]; ok {
+			p.state, p.answer = ownPoint(own)
+		}
+	}
+	return l.points
+}
+
+// ownPoint is a point as the plan answers it.
+func ownPoint(own plan.Point) (pointState, text) {
+	state, answer := answered, t(own.Value)
+	switch {
+	case own.Ask != "":
+		state, answer = open, t(own.Ask)
+	case own.Because != "":
+		state, answer = notApplicable, t(own.Because)
+	}
+	if own.Look != "" {
+		answer = t(answer, " (", lookText(own.Look), ")")
+	}
+	return state, answer
+}
+
+// furtherPoints are those that only the plan knows.
+func (w *writer) furtherPoints(l *pointList) {
+	known := map[string]bool{}
+	for _, g := range w.groups() {
+		if g.title == furtherTitle {
+			continue
+		}
+		var other pointList
+		g.list(&other)
+		for _, p := range other.points {
+			known[p.id] = true
+		}
+	}
+	for _, id := range names(w.plan.Points) {
+		if !known[id] {
+			state, answer := ownPoint(w.plan.Points[id])
+			l.points = append(l.points, point{id, "", state, answer, 1})
+		}
+	}
+	slices.SortStableFunc(l.points, func(a, b point) int { return cmp.Compare(pointNumber(a.id), pointNumber(b.id)) })
+}
+
+const furtherTitle = "Further points"
+
 // openPoints is how many points are open.
 func (w *writer) openPoints() int {
 	if w.answered == nil {
 		for _, g := range w.groups() {
-			var l pointList
-			g.list(&l)
-			w.answered = append(w.answered, l.points...)
+			w.answered = append(w.answered, w.pointsOf(g)...)
 		}
 	}
 	n := 0
@@ -91,34 +147,41 @@ func (w *writer) openPoints() int {
 func (w *writer) points() {
 	w.section("plan-points", "Plan points")
 	total := 0
-	var tables []table
+	var blocks []any
 	for _, g := range w.groups() {
-		var l pointList
-		g.list(&l)
+		list := w.pointsOf(g)
+		if len(list) == 0 {
+			continue
+		}
 		counted := [3]int{}
-		rows := make([][]text, 0, len(l.points))
-		for _, p := range l.points {
+		rows := make([][]text, 0, len(list))
+		for _, p := range list {
 			total += p.covers
 			counted[p.state] += p.covers
-			answer := p.answer
-			switch p.state {
-			case notApplicable:
-				answer = t("does not apply, because ", answer)
-			case open:
-				answer = t(strongSpan("open"), ": ", answer)
-			case answered:
-			}
-			rows = append(rows, []text{t(p.id+" ", p.what), answer})
+			rows = append(rows, []text{t(p.id+" ", p.what), p.words()})
 		}
-		caption := g.title
+		about := "Points about " + strings.ToLower(g.title)
 		if n := counted[open]; n > 0 {
-			caption = fmt.Sprintf("%s: %d of %d open", g.title, n, len(rows))
+			about += fmt.Sprintf(", %d open", n)
 		}
-		tables = append(tables, table{caption: caption, head: []string{"Point", "Answer"}, rows: rows, folded: true})
+		blocks = append(
+			blocks,
+			heading{level: 3, title: t(g.title), id: "points-" + strings.ToLower(strings.Fields(g.title)[0])},
+			table{caption: about, head: []string{"Point", "Answer"}, rows: rows, folded: true},
+		)
 	}
-	w.say("What an experienced reader asks of any integration: ", count(total, "point"), ", ", strongSpan(number(w.openPoints())+" open"), ". A point that is open has its answer in the place it names; write it into the plan, or into the runbook.")
-	for i, g := range w.groups() {
-		w.part("points-"+strings.ToLower(strings.Fields(g.title)[0]), g.title)
-		w.page.blocks = append(w.page.blocks, tables[i])
+	w.say("What an experienced reader asks of any integration: ", count(total, "point"), ", ", strongSpan(number(w.openPoints())+" open"), ". A point that is open has its answer in the place it names; write it into the plan under ", codeSpan("points"), ".")
+	w.page.blocks = append(w.page.blocks, blocks...)
+}
+
+// words are the answer with what it is.
+func (p point) words() text {
+	switch p.state {
+	case notApplicable:
+		return t("does not apply, because ", p.answer)
+	case open:
+		return t(strongSpan("open"), ": ", p.answer)
+	case answered:
 	}
+	return p.answer
 }

@@ -1,8 +1,10 @@
 package document
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sallyport/sallyport/catalog"
@@ -93,15 +95,12 @@ func (w *writer) callPoints(l *pointList) {
 	l.fixed("E15", "Breaker", "opens at ", percent(p.Breaker.Failures, plan.DefaultBreakerFailures), " failures (step 4)")
 	w.limitPoints(l)
 	l.fixed("E26", "The provider's request id", w.requestIDText())
-	slices.SortStableFunc(l.points, func(a, b point) int { return pointNumber(a.id) - pointNumber(b.id) })
+	slices.SortStableFunc(l.points, func(a, b point) int { return cmp.Compare(pointNumber(a.id), pointNumber(b.id)) })
 }
 
 // pointNumber orders ids: E9 before E10.
-func pointNumber(id string) int {
-	n := 0
-	for _, r := range strings.TrimPrefix(id, "E") {
-		n = n*10 + int(r-'0')
-	}
+func pointNumber(id string) float64 {
+	n, _ := strconv.ParseFloat(strings.TrimLeft(id, "ER"), 64)
 	return n
 }
 

@@ -28,11 +28,7 @@ func (w *writer) webhookPoints(l *pointList) {
 	}
 	var answer, repeats, ids, challenge text
 	if known != nil {
-		answer, repeats, ids = t(answerWords(known.Answer)), t(known.Retries), codes(known.ID)
-		challenge = t(known.Challenge)
-		if len(known.Handshakes) > 0 && len(challenge) == 0 {
-			challenge = t(count(len(known.Handshakes), "handshake"), " in the profile")
-		}
+		answer, repeats, ids, challenge = t(answerWords(known.Answer)), t(known.Retries), idText(known), handshakeText(known)
 	}
 	l.value("E40", "Deadline of the answer", lookDocs, answer)
 	l.value("E41", "The provider's repeats", lookDocs+": schedule, and what disables the address", repeats)
@@ -159,7 +155,11 @@ func (w *writer) operatingPoints(l *pointList) {
 	} else {
 		l.open("E67", "Alerts have an owner and a runbook", "monitoring.owner and monitoring.runbook")
 	}
-	l.open("E68", "Canary, flag, kill switch", lookProduct+": how one operation is turned off")
+	if r := p.Rollout; r != nil && r.Stop != "" {
+		l.fixed("E68", "Canary, flag, kill switch", r.Stop)
+	} else {
+		l.open("E68", "Canary, flag, kill switch", "rollout.stop: how all of it is stopped at once")
+	}
 	l.open("E69", "Support", lookContract+": plan tier, channel, what a ticket needs")
 	l.value("E70", "Cost", lookContract, t(service.Pricing))
 	l.open("E71", "Room for growth", "calls a day now against the limits of step 4")

@@ -10,6 +10,11 @@ import (
 func (w *writer) rollout() {
 	w.section("rollout", "Rollout")
 	p := w.plan
+	if p.Rollout != nil {
+		w.ownRollout(p.Rollout)
+		return
+	}
+	w.note("The plan names no steps of its own under ", codeSpan("rollout"), "; these follow from it.")
 	var steps []text
 	add := func(parts ...any) { steps = append(steps, t(parts...)) }
 	var stages, live []string
@@ -40,6 +45,25 @@ func (w *writer) rollout() {
 	w.list(numbers, steps...)
 }
 
+// ownRollout is the rollout as the plan names it.
+func (w *writer) ownRollout(r *plan.Rollout) {
+	steps := make([]text, 0, len(r.Steps))
+	for _, s := range r.Steps {
+		step := t(s.Do)
+		if s.Until != "" {
+			step = t(step, " Until: ", s.Until)
+		}
+		steps = append(steps, step)
+	}
+	w.list(numbers, steps...)
+	if r.Stop != "" {
+		w.say(strongSpan("Stop:"), " ", r.Stop)
+	}
+	if r.Back != "" {
+		w.say(strongSpan("Way back:"), " ", r.Back)
+	}
+}
+
 func (w *writer) hooksToo() string {
 	if w.plan.Webhooks == nil {
 		return ""
@@ -55,18 +79,30 @@ func (w *writer) exit() {
 	add := func(what string, parts ...any) { rows = append(rows, []text{t(what), t(parts...)}) }
 	add("What is tied to the provider", count(len(p.Endpoints), "endpoint"), ", ", w.eventCount(), "; ids of the provider in your records", w.idFields())
 	add("What stays", "your product speaks its own field names, as far as mappings go: ", count(len(p.Mappings), "mapping"), "; another provider takes another plan behind the same names")
+	own := plan.Exit{}
+	if p.Exit != nil {
+		own = *p.Exit
+	}
+	if own.Replace != "" {
+		add("What takes its place", own.Replace)
+	}
 	var reads []string
 	for _, name := range names(p.Endpoints) {
 		if p.Endpoints[name].Effect == plan.EffectRead {
 			reads = append(reads, name)
 		}
 	}
-	if len(reads) > 0 {
+	switch {
+	case own.Export != "":
+		add("Taking data out", own.Export)
+	case len(reads) > 0:
 		add("Taking data out", "read it with ", some(reads), " while the account lives; the provider's own export is in its documentation")
-	} else {
+	default:
 		add("Taking data out", strongSpan("open"), ": the plan reads nothing; ask the provider for an export")
 	}
 	switch revoke, known := w.revocation(); {
+	case own.Delete != "":
+		add("Deleting and revoking", own.Delete)
 	case revoke != nil:
 		add("Ending access", "tokens are revoked at ", revoke, "; then delete the secrets where they are kept")
 	case known:

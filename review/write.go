@@ -112,7 +112,7 @@ func (r *Result) text(w io.Writer, colour bool) error {
 			continue
 		}
 		n := 1
-		for n < len(list) && list[n].Rule == f.Rule && list[n].Outcome == f.Outcome && list[n].Suppressed == nil && list[n].File == f.File {
+		for n < len(list) && list[n].Rule == f.Rule && list[n].Outcome == f.Outcome && list[n].Suppressed == nil {
 			n++
 		}
 		block(&b, head, list[:n], paint)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/sallyport/sallyport/review"
@@ -127,7 +128,12 @@ func (n *names) named(text string) bool {
 
 func handlers(src source) (out []handler) {
 	for _, r := range routes[src.lang] {
+		before := len(out)
 		for _, m := range r.FindAllSubmatchIndex(src.code, 1000) {
+			// A route and the function under it are one handler.
+			if slices.ContainsFunc(out[:before], func(h handler) bool { return h.start <= m[0] && m[0] < h.end }) {
+				continue
+			}
 			h := handler{start: m[0], end: bodyEnd(src, m[0], m[1])}
 			for i, name := range r.SubexpNames() {
 				if name == "" || m[2*i] < 0 {

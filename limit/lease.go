@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,9 @@ const roundTrip = time.Millisecond
 // may take an even part of what nobody had when it last heard; in the moments
 // since, others may have taken that too.
 const brief = 5 * time.Second
+
+// remembers is how long a ledger knows at least what an instance said last.
+const remembers = 24 * time.Hour
 
 // lease is what a Limiter holds of a shared account.
 type lease struct {
@@ -36,6 +40,7 @@ type lease struct {
 	held     int64         // units in holdings
 	entries  []Entry       // not said yet
 	flying   []Entry       // said, and not known to be heard
+	flown    time.Duration // when they were first said
 	since    time.Duration // of the oldest of entries
 	retry    time.Duration // the ledger is not asked for more before
 	more     time.Duration // there is nothing more before
@@ -343,6 +348,9 @@ func (le *lease) statement(now time.Duration, s *Statement) {
 	} else {
 		s.Ceiling = max(0, le.fair()-w.used-le.held)
 	}
+	if now-le.flown > remembers { // it may have been heard and forgotten that it was
+		le.flying = slices.DeleteFunc(le.flying, func(e Entry) bool { return e.Units < 0 })
+	}
 	switch {
 	case !le.joined && (le.clock > 0 || w.n == 0):
 		s.Join = true
@@ -350,7 +358,7 @@ func (le *lease) statement(now time.Duration, s *Statement) {
 		le.entries, le.flying = nil, le.history()
 	case le.flying == nil && len(le.entries) > 0:
 		le.sequence++
-		le.flying, le.entries = le.entries, nil
+		le.flying, le.entries, le.flown = le.entries, nil, now
 	}
 	s.Sequence, s.Entries = le.sequence, le.flying
 	s.Whole = !le.shared.down && len(le.entries) == 0

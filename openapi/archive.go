@@ -101,8 +101,7 @@ func (f *archived) Close() error { return nil }
 // archivedInfo tells of an open file.
 type archivedInfo struct{ file *archived }
 
-// Name, Size, Mode, ModTime, IsDir and Sys make it an fs.FileInfo of a regular
-// file.
+// Name is the last element of the path.
 func (i archivedInfo) Name() string { return i.file.name }
 
 // Size is in bytes.

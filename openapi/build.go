@@ -29,7 +29,7 @@ func (d *Document) build(root gjson.Result, files *bundle) error {
 	d.Title, d.Version = root.Get("info.title").String(), root.Get("info.version").String()
 	d.components = &components{root: root, prefix: prefix, schemas: map[string]gjson.Result{}, done: map[string]*Schema{}, members: map[string]map[string]gjson.Result{}}
 	if schemas, ok := d.components.pointer(strings.TrimSuffix(prefix, "/")); ok {
-		schemas.ForEach(func(name, value gjson.Result) bool {
+		members(schemas, func(name, value gjson.Result) bool {
 			d.components.order = append(d.components.order, name.String())
 			d.components.schemas[name.String()] = value
 			return true
@@ -39,7 +39,8 @@ func (d *Document) build(root gjson.Result, files *bundle) error {
 	if !root.Get("paths").IsObject() && !root.Get("webhooks").IsObject() {
 		return errors.New(`openapi: the document has no "paths"`)
 	}
-	b := &builder{document: d, root: root, files: files, swagger: strings.HasPrefix(d.Format, "swagger"), ids: map[string]string{}}
+	b := &builder{document: d, root: root, files: files, swagger: strings.HasPrefix(d.Format, "swagger"), ids: map[string]string{}, bodies: map[string]*Body{}, shared: map[string]Parameter{}}
+	b.consumed, b.produced = oneOf(root.Get("consumes")), root.Get("produces.0").String()
 	d.ResponseHeaders = map[string]int{}
 	b.servers()
 	b.security()
@@ -55,7 +56,13 @@ type builder struct {
 	root     gjson.Result
 	files    *bundle
 	swagger  bool
-	ids      map[string]string // operationId → where
+	consumed string // Swagger 2.0: of the whole document
+	produced string
+	led      int                  // bytes that references led to
+	tired    bool                 // they were too many
+	bodies   map[string]*Body     // by reference, once they are taken apart
+	shared   map[string]Parameter // likewise
+	ids      map[string]string    // operationId → where
 }
 
 func (b *builder) defect(where, rule, format string, args ...any) {
@@ -68,13 +75,13 @@ func (b *builder) defect(where, rule, format string, args ...any) {
 }
 
 func (b *builder) paths() {
-	b.root.Get("paths").ForEach(func(path, item gjson.Result) bool {
+	members(b.root.Get("paths"), func(path, item gjson.Result) bool {
 		if !strings.HasPrefix(path.String(), "/") {
 			return true // extensions
 		}
 		item = b.follow(item, path.String())
 		shared := item.Get("parameters")
-		item.ForEach(func(method, o gjson.Result) bool {
+		members(item, func(method, o gjson.Result) bool {
 			if !slices.Contains(methods, method.String()) {
 				return true
 			}
@@ -94,148 +101,40 @@ func (b *builder) paths() {
 	})
 }
 
-func (b *builder) operation(method, path string, o, shared gjson.Result) {
-	where := method + " " + path
-	op := Operation{
-		ID: o.Get("operationId").String(), Method: method, Path: path, Summary: b.text(o.Get("summary")),
-		Description: b.text(o.Get("description")), Deprecated: o.Get("deprecated").Bool(), Responses: map[string]*Body{},
-	}
-	switch other, twice := b.ids[op.ID]; {
-	case op.ID == "":
-		op.ID = strings.ToLower(method) + " " + path
-		b.defect(where, "missing-operation-id", "the operation has no id; its method and path stand for it")
-	case twice:
-		b.defect(where, "duplicate-operation-id", "the id %q belongs to %s already", op.ID, other)
-	default:
-		b.ids[op.ID] = where
-	}
-	o.Get("tags").ForEach(func(_, t gjson.Result) bool { op.Tags = append(op.Tags, t.String()); return true })
-	b.parameters(&op, o, shared, where)
-	b.parameters(&op, o, o.Get("parameters"), where)
-	if request := b.follow(o.Get("requestBody"), where); request.IsObject() {
-		op.Request = b.body(request.Get("content"))
-		if op.Request != nil {
-			op.Request.Required = request.Get("required").Bool()
-		}
-	}
-	headers := map[string]bool{}
-	o.Get("responses").ForEach(func(status, r gjson.Result) bool {
-		r = b.follow(r, where)
-		b.headers(r, headers)
-		op.Responses[status.String()] = b.response(r, o)
-		return true
-	})
-	for name := range headers {
-		b.document.ResponseHeaders[name]++
-	}
-	b.document.Operations = append(b.document.Operations, op)
-}
-
-// parameters adds a list of parameters; one of the same name and place replaces
-// the one the path gave. In Swagger 2.0 the body is among them.
-func (b *builder) parameters(op *Operation, o, list gjson.Result, where string) {
-	var fields *Schema
-	list.ForEach(func(_, p gjson.Result) bool {
-		p = b.follow(p, where)
-		name, in := p.Get("name").String(), p.Get("in").String()
-		switch in {
-		case "body":
-			op.Request = &Body{ContentType: b.consumes(o), Required: p.Get("required").Bool(), Schema: b.document.components.schema(p.Get("schema"), 0)}
-			return true
-		case "formData":
-			if fields == nil {
-				fields = &Schema{Type: "object"}
-			}
-			fields.Properties = append(fields.Properties, Property{Name: name, Schema: b.document.components.schema(p, 0)})
-			if p.Get("required").Bool() {
-				fields.Required = append(fields.Required, name)
-			}
-			return true
-		}
-		schema := p.Get("schema")
-		if b.swagger {
-			schema = p
-		} else if !schema.Exists() {
-			p.Get("content").ForEach(func(_, c gjson.Result) bool { schema = c.Get("schema"); return false })
-		}
-		one := Parameter{Name: name, In: in, Required: p.Get("required").Bool() || in == "path", Schema: b.document.components.schema(schema, 0)}
-		i := slices.IndexFunc(op.Parameters, func(o Parameter) bool { return o.Name == name && o.In == in })
-		if i >= 0 {
-			op.Parameters[i] = one
-		} else {
-			op.Parameters = append(op.Parameters, one)
-		}
-		return true
-	})
-	if fields != nil {
-		fields.Required = slices.Compact(slices.Sorted(slices.Values(fields.Required)))
-		op.Request = &Body{ContentType: "application/x-www-form-urlencoded", Schema: fields, Required: len(fields.Required) > 0}
-	}
-}
-
-// consumes is how a body of Swagger 2.0 is sent: JSON where offered, else the
-// first.
-func (b *builder) consumes(o gjson.Result) string {
-	for _, list := range []gjson.Result{o.Get("consumes"), b.root.Get("consumes")} {
-		if strings.Contains(list.Raw, `"application/json"`) {
-			break
-		}
-		if first := list.Get("0").String(); first != "" {
-			return first
-		}
-	}
-	return "application/json"
-}
-
-// body picks one media type of a content map: JSON where offered, else the
-// first.
-func (b *builder) body(content gjson.Result) *Body {
-	var picked *Body
-	content.ForEach(func(kind, c gjson.Result) bool {
-		isJSON := kind.String() == "application/json" || strings.HasSuffix(kind.String(), "+json")
-		if picked != nil && !isJSON {
-			return true
-		}
-		picked = &Body{ContentType: kind.String()}
-		if schema := c.Get("schema"); schema.IsObject() {
-			picked.Schema = b.document.components.schema(schema, 0)
-		}
-		return !isJSON
-	})
-	return picked
-}
-
-func (b *builder) response(r, operation gjson.Result) *Body {
-	if !b.swagger {
-		return b.body(r.Get("content"))
-	}
-	if schema := r.Get("schema"); schema.IsObject() {
-		kind := operation.Get("produces.0").String()
-		if kind == "" {
-			kind = cmp.Or(b.root.Get("produces.0").String(), "application/json")
-		}
-		return &Body{ContentType: kind, Schema: b.document.components.schema(schema, 0)}
-	}
-	return nil
-}
-
 // follow replaces a reference to a parameter, a body, a response or a path by
 // what it points to.
 func (b *builder) follow(r gjson.Result, where string) gjson.Result {
+	r, _ = b.followed(r, where)
+	return r
+}
+
+// followed also returns the last reference, by which what was made of the target
+// is found again; it is empty where there was none.
+func (b *builder) followed(r gjson.Result, where string) (gjson.Result, string) {
+	last := ""
 	for range 10 {
 		ref := r.Get("$ref")
-		if !ref.Exists() {
-			return r
+		if !r.IsObject() || ref.Type != gjson.String {
+			return r, last
 		}
-		target, ok := b.document.components.pointer(ref.String())
+		last = ref.String()
+		target, ok := b.document.components.pointer(last)
 		if !ok {
-			b.unresolved(where, ref.String())
-			return gjson.Result{}
+			b.unresolved(where, last)
+			return gjson.Result{}, last
 		}
 		r = target
+		b.led += len(r.Raw)
+		if b.led > 16<<20+8*len(b.root.Raw) {
+			if !b.tired {
+				b.tired = true
+				b.defect(where, "too-much-reuse", "references lead to the same large parts over and over; from here on they are not followed")
+			}
+			return gjson.Result{}, last
+		}
 	}
 	b.defect(where, "circular-ref", "a reference leads back to itself")
-	return gjson.Result{}
+	return gjson.Result{}, last
 }
 
 // text is a description, which documents in several files may keep in one of

@@ -200,9 +200,14 @@ func (b *bundle) locate(from, place string) (name, why string) {
 	return name, ""
 }
 
+var escaper = strings.NewReplacer("~", "~0", "/", "~1", "%", "%25")
+
 // escape makes a step of a JSON pointer (RFC 6901, section 3).
 func escape(name string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1", "%", "%25").Replace(name)
+	if !strings.ContainsAny(name, "~/%") {
+		return name
+	}
+	return escaper.Replace(name)
 }
 
 // others are the files that were read besides the root, sorted.

@@ -94,7 +94,7 @@ func (s *Schema) Property(name string) *Schema {
 
 // Defect is something wrong with the document that did not stop the import.
 type Defect struct {
-	Where   string // JSON pointer or path and method
-	Rule    string // stable slug: duplicate-operation-id, unresolved-ref, circular-ref, …
-	Message string
+	Where   string `json:"where"` // JSON pointer, path and method, line, or file
+	Rule    string `json:"rule"`  // stable slug: duplicate-operation-id, unresolved-ref, circular-ref, …
+	Message string `json:"message"`
 }

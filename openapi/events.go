@@ -12,17 +12,27 @@ import (
 var eventName = regexp.MustCompile(`^[a-z][a-z0-9]*([._-][a-z0-9]+)+$`)
 
 // events finds the webhook event types that the document names: the keys of
-// "webhooks" (OpenAPI 3.1) and "x-webhooks"; and where there are none, the
+// "webhooks" (OpenAPI 3.1) and "x-webhooks", and the "x-webhook" of a schema,
+// which Square's document has; and where there are none, the
 // longest list of values of a request field that is called like events and
 // looks like event types, which is how providers describe what can be
 // subscribed to.
 func (b *builder) events() []string {
 	names := map[string]bool{}
 	for _, section := range []string{"webhooks", "x-webhooks"} {
-		b.root.Get(section).ForEach(func(name, hook gjson.Result) bool {
+		members(b.root.Get(section), func(name, hook gjson.Result) bool {
 			names[wireName(name.String(), hook)] = true
 			return true
 		})
+	}
+	for _, name := range b.document.components.order {
+		schema := b.document.components.schemas[name]
+		if !strings.Contains(schema.Raw, `"x-webhook"`) {
+			continue
+		}
+		if event := schema.Get("x-webhook.event"); event.Type == gjson.String {
+			names[event.String()] = true
+		}
 	}
 	if len(names) == 0 {
 		var longest []string

@@ -269,6 +269,11 @@ func TestReadRefuses(t *testing.T) {
 		"deep JSON":      {`{"openapi":"3.0.0","paths":` + strings.Repeat(`{"a":`, 5000) + "1" + strings.Repeat("}", 5001), "nested deeper"},
 		"deeper JSON":    {`{"a":` + strings.Repeat("[", 1<<20), "JSON"},
 		"deep YAML":      {"openapi: 3.0.0\npaths: " + strings.Repeat("[", 2000) + strings.Repeat("]", 2000), "too deeply"},
+		"UTF-16":         {"\xff\xfeo\x00", "UTF-16"},
+		"NUL":            {"{\"openapi\":\"3.0.0\",\n\"paths\":{\"\x00\":1}}", "line 2"},
+		"NUL in YAML":    {"openapi: 3.0.0\npaths: {a: \"\x00\"}\n", "control characters"},
+		"many lines":     {"openapi: 3.0.0\n" + strings.Repeat("\n", maxSeparators), "convert it to JSON"},
+		"not closed":     {`{"openapi":"3.0.0","paths":{}`, "line 1"},
 		"alias bomb":     {bomb.String(), "nodes"},
 		"merge bomb":     {merges.String(), "merges too much"},
 		"alias in alias": {"openapi: &a [*a]\n", "contains itself"},
@@ -345,38 +350,6 @@ func TestPlainText(t *testing.T) {
 			t.Errorf("plain(%q) = %q, want %q", in, got, want)
 		}
 	}
-}
-
-func FuzzRead(f *testing.F) {
-	f.Add([]byte(`{"openapi":"3.0.0","paths":{"/a":{"get":{"responses":{"200":{"$ref":"#/paths/~1a"}}}}}}`))
-	f.Add([]byte("openapi: 3.1.0\npaths:\n  /a: {post: {requestBody: {content: {a/b: {schema: {type: [string, 'null'], enum: [a, null]}}}}}}\nwebhooks: {x: {}}\n"))
-	f.Add([]byte(`{"swagger":"2.0","host":"h","schemes":["http"],"paths":{"/a":{"post":{"parameters":[{"in":"formData","name":"x"},{"in":"body","schema":{"allOf":[{}]}}]}}},"definitions":{"a":{"$ref":"#/definitions/a"}}}`))
-	f.Add([]byte("a: &a {<<: *a}\n"))
-	f.Add([]byte("{\"a\":\"\\u0000<p>[x](y)&lt;\"}"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		d, err := Read(data)
-		if err != nil {
-			if d != nil || !strings.HasPrefix(err.Error(), "openapi: ") {
-				t.Fatalf("document %v with error %v", d, err)
-			}
-			return
-		}
-		for _, op := range d.Operations {
-			if op.Request != nil {
-				d.Resolve(op.Request.Schema)
-			}
-			for _, r := range op.Responses {
-				if r != nil {
-					d.Resolve(r.Schema)
-				}
-			}
-		}
-		for _, name := range d.SchemaNames() {
-			if d.Schema(name) == nil {
-				t.Fatalf("the schema %q is listed and not there", name)
-			}
-		}
-	})
 }
 
 func BenchmarkReadStripe(b *testing.B) {

@@ -109,7 +109,7 @@ func (c *components) adopt(references []string) {
 // looksLikeSchema tells a schema from a parameter, a response, a path.
 func looksLikeSchema(r gjson.Result) bool {
 	is := false
-	r.ForEach(func(key, _ gjson.Result) bool {
+	members(r, func(key, _ gjson.Result) bool {
 		switch key.String() {
 		case "in", "content", "responses", "schema":
 			is = false
@@ -122,6 +122,8 @@ func looksLikeSchema(r gjson.Result) bool {
 	return is
 }
 
+var unescaper = strings.NewReplacer("~1", "/", "~0", "~")
+
 // unescape undoes the escapes of a JSON pointer inside a URI fragment (RFC
 // 6901, sections 3 and 6).
 func unescape(s string) string {
@@ -131,7 +133,7 @@ func unescape(s string) string {
 		}
 	}
 	if strings.IndexByte(s, '~') >= 0 {
-		s = strings.NewReplacer("~1", "/", "~0", "~").Replace(s)
+		s = unescaper.Replace(s)
 	}
 	return s
 }
@@ -142,7 +144,7 @@ func (c *components) schema(raw gjson.Result, depth int) *Schema {
 	if depth > maxDepth || !raw.IsObject() {
 		return s
 	}
-	raw.ForEach(func(key, value gjson.Result) bool {
+	members(raw, func(key, value gjson.Result) bool {
 		c.keyword(s, key.String(), value, depth)
 		return true
 	})
@@ -168,11 +170,13 @@ func (c *components) keyword(s *Schema, key string, value gjson.Result, depth in
 			s.Description = plain(value.String())
 		}
 	case "enum":
-		value.ForEach(func(_, v gjson.Result) bool {
+		elements(value, func(_, v gjson.Result) bool {
 			switch v.Type {
 			case gjson.Null:
 				s.Nullable = true
-			case gjson.String, gjson.Number, gjson.True, gjson.False:
+			case gjson.Number:
+				s.Enum = append(s.Enum, number(v))
+			case gjson.String, gjson.True, gjson.False:
 				s.Enum = append(s.Enum, v.String())
 			case gjson.JSON:
 			}
@@ -180,14 +184,17 @@ func (c *components) keyword(s *Schema, key string, value gjson.Result, depth in
 		})
 	case "const":
 		s.Enum = []string{value.String()}
+		if value.Type == gjson.Number {
+			s.Enum[0] = number(value)
+		}
 	case "properties":
-		value.ForEach(func(name, v gjson.Result) bool {
+		members(value, func(name, v gjson.Result) bool {
 			s.Properties = append(s.Properties, Property{Name: name.String(), Schema: c.schema(v, depth+1)})
 			return true
 		})
 	case "required":
 		if value.IsArray() {
-			value.ForEach(func(_, v gjson.Result) bool { s.Required = append(s.Required, v.String()); return true })
+			elements(value, func(_, v gjson.Result) bool { s.Required = append(s.Required, v.String()); return true })
 		}
 	case "items":
 		s.Items = c.schema(value, depth+1)
@@ -200,7 +207,9 @@ func (c *components) keyword(s *Schema, key string, value gjson.Result, depth in
 			s.AdditionalProperties = c.schema(value, depth+1)
 		}
 	case "maxLength":
-		s.MaxLength = int(value.Int())
+		if n := value.Num; value.Type == gjson.Number && n > 0 && n < 1<<31 {
+			s.MaxLength = int(n)
+		}
 	case "default":
 		s.Default = plainValue(value)
 	case "example":
@@ -208,6 +217,14 @@ func (c *components) keyword(s *Schema, key string, value gjson.Result, depth in
 	case "pattern":
 		s.Pattern = value.String()
 	}
+}
+
+// number is one as text. Beyond float64 it stays as it is written.
+func number(v gjson.Result) string {
+	if math.IsInf(v.Num, 0) {
+		return v.Raw
+	}
+	return v.String()
 }
 
 // plainValue is a value as encoding/json would give it. A number beyond float64
@@ -234,7 +251,7 @@ func (c *components) kind(s *Schema, value gjson.Result) {
 		s.Type = value.String()
 		return
 	}
-	value.ForEach(func(_, v gjson.Result) bool {
+	elements(value, func(_, v gjson.Result) bool {
 		switch v.String() {
 		case "null":
 			s.Nullable = true
@@ -251,7 +268,7 @@ func (c *components) kind(s *Schema, value gjson.Result) {
 // says that the whole may be null.
 func (c *components) list(s *Schema, value gjson.Result, depth int) []*Schema {
 	var out []*Schema
-	value.ForEach(func(_, v gjson.Result) bool {
+	elements(value, func(_, v gjson.Result) bool {
 		if v.Get("type").String() == "null" {
 			s.Nullable = true
 			return true
@@ -287,6 +304,20 @@ func (c *components) pointer(ref string) (gjson.Result, bool) {
 		here += "/" + escape(step)
 	}
 	return at, true
+}
+
+// members goes over what an object holds; of anything else there is nothing.
+func members(of gjson.Result, each func(name, value gjson.Result) bool) {
+	if of.IsObject() {
+		of.ForEach(each)
+	}
+}
+
+// elements goes over a list; of anything else there is nothing.
+func elements(of gjson.Result, each func(_, value gjson.Result) bool) {
+	if of.IsArray() {
+		of.ForEach(each)
+	}
 }
 
 // children are the members of an object by name, or the elements of a list by

@@ -45,7 +45,7 @@ func (b *builder) security() {
 		at = "securityDefinitions"
 	}
 	where := "#/" + strings.ReplaceAll(at, ".", "/")
-	b.root.Get(at).ForEach(func(name, s gjson.Result) bool {
+	members(b.root.Get(at), func(name, s gjson.Result) bool {
 		if s = b.follow(s, where+"/"+name.String()); !s.IsObject() {
 			return true
 		}
@@ -56,7 +56,7 @@ func (b *builder) security() {
 			}
 			scheme.Flows = append(scheme.Flows, flowOf(flow, s))
 		}
-		s.Get("flows").ForEach(func(flow, f gjson.Result) bool {
+		members(s.Get("flows"), func(flow, f gjson.Result) bool {
 			scheme.Flows = append(scheme.Flows, flowOf(flow.String(), f))
 			return true
 		})
@@ -72,7 +72,7 @@ func (b *builder) security() {
 
 func flowOf(name string, f gjson.Result) Flow {
 	flow := Flow{Name: name, AuthorizeURL: f.Get("authorizationUrl").String(), TokenURL: f.Get("tokenUrl").String(), RefreshURL: f.Get("refreshUrl").String()}
-	f.Get("scopes").ForEach(func(scope, _ gjson.Result) bool {
+	members(f.Get("scopes"), func(scope, _ gjson.Result) bool {
 		flow.Scopes = append(flow.Scopes, scope.String())
 		return true
 	})
@@ -87,8 +87,8 @@ func (b *builder) unknownSchemes() {
 		told[s.Name] = true
 	}
 	check := func(list gjson.Result) {
-		list.ForEach(func(_, needs gjson.Result) bool {
-			needs.ForEach(func(name, _ gjson.Result) bool {
+		elements(list, func(_, needs gjson.Result) bool {
+			members(needs, func(name, _ gjson.Result) bool {
 				if needs.IsObject() && !told[name.String()] {
 					told[name.String()] = true
 					b.defect("#/security", "unknown-security", "requests need the security scheme %.100q, which is not declared", name.String())
@@ -99,9 +99,9 @@ func (b *builder) unknownSchemes() {
 		})
 	}
 	check(b.root.Get("security"))
-	b.root.Get("paths").ForEach(func(_, item gjson.Result) bool {
+	members(b.root.Get("paths"), func(_, item gjson.Result) bool {
 		if strings.Contains(item.Raw, `"security"`) {
-			item.ForEach(func(_, o gjson.Result) bool {
+			members(item, func(_, o gjson.Result) bool {
 				if o.IsObject() {
 					check(o.Get("security"))
 				}
@@ -136,7 +136,7 @@ func (b *builder) servers() {
 // absolute are the absolute addresses of a list of servers, each once.
 func absolute(servers gjson.Result) []string {
 	var list []string
-	servers.ForEach(func(_, s gjson.Result) bool {
+	elements(servers, func(_, s gjson.Result) bool {
 		u := strings.TrimSuffix(s.Get("url").String(), "/")
 		if strings.Contains(u, "://") && !slices.Contains(list, u) && len(list) < 100 {
 			list = append(list, u)
@@ -162,7 +162,7 @@ func (b *builder) server(path, operation gjson.Result) string {
 
 // headers counts the headers that answers are documented to carry.
 func (b *builder) headers(response gjson.Result, seen map[string]bool) {
-	response.Get("headers").ForEach(func(name, _ gjson.Result) bool {
+	members(response.Get("headers"), func(name, _ gjson.Result) bool {
 		seen[name.String()] = true
 		return true
 	})

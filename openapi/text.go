@@ -34,21 +34,26 @@ func withoutTags(s string) string {
 	for {
 		i := strings.IndexByte(s, '<')
 		if i < 0 || i+1 >= len(s) {
-			b.WriteString(s)
-			return strings.TrimSpace(b.String())
+			break
 		}
-		end := strings.IndexByte(s[i:], '>')
-		if c := s[i+1]; end < 0 || (c != '/' && c != '!' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')) {
+		c := s[i+1]
+		if c != '/' && c != '!' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
 			b.WriteString(s[:i+1])
 			s = s[i+1:]
 			continue
 		}
+		end := strings.IndexByte(s[i:], '>')
+		if end < 0 { // nor does any tag after it end
+			break
+		}
 		b.WriteString(s[:i])
-		if tag := strings.ToLower(s[i+1 : i+end]); strings.HasPrefix(tag, "/p") || strings.HasPrefix(tag, "br") || strings.HasPrefix(tag, "li") {
+		if tag := strings.ToLower(s[i+1 : i+min(end, 3)]); strings.HasPrefix(tag, "/p") || strings.HasPrefix(tag, "br") || strings.HasPrefix(tag, "li") {
 			b.WriteByte(' ')
 		}
 		s = s[i+end+1:]
 	}
+	b.WriteString(s)
+	return strings.TrimSpace(b.String())
 }
 
 // withoutLinks turns [text](target) into text.
@@ -57,12 +62,14 @@ func withoutLinks(s string) string {
 	for {
 		mid := strings.Index(s, "](")
 		if mid < 0 {
-			b.WriteString(s)
-			return b.String()
+			break
+		}
+		end := strings.IndexByte(s[mid:], ')')
+		if end < 0 { // nor does any link after it end
+			break
 		}
 		start := strings.LastIndexByte(s[:mid], '[')
-		end := strings.IndexByte(s[mid:], ')')
-		if start < 0 || end < 0 {
+		if start < 0 {
 			b.WriteString(s[:mid+2])
 			s = s[mid+2:]
 			continue
@@ -71,4 +78,6 @@ func withoutLinks(s string) string {
 		b.WriteString(s[start+1 : mid])
 		s = s[mid+end+1:]
 	}
+	b.WriteString(s)
+	return b.String()
 }

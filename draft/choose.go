@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -40,6 +41,9 @@ func choose(d *openapi.Document, need string, explicit []openapi.Operation) *cho
 				c.take(nil, o, explicitWhy)
 			}
 		}
+	}
+	for i := range c.clauses {
+		c.clauses[i].adapt(c.index)
 	}
 	for i := range c.clauses {
 		c.clause(i)
@@ -84,6 +88,13 @@ func (c *chooser) clause(i int) {
 	}
 	before := len(c.picks)
 	touched := false
+	if o := c.direct(cl, scores); o != nil && len(cl.verbs) == 1 {
+		t := target{group: o.group, ops: c.index.groups[o.group]}
+		c.take(cl, o, c.reason(cl, o))
+		c.company(cl, t, o, scores)
+		c.last = []target{t}
+		return
+	}
 	targets := c.targets(cl, scores)
 	if len(targets) == 0 && cl.again {
 		targets = c.last
@@ -116,7 +127,7 @@ func (c *chooser) targets(cl *clause, scores []float64) []target {
 	for _, group := range slices.Sorted(maps.Keys(c.index.groups)) {
 		ops := c.index.groups[group]
 		o := ops[0]
-		at, words, ok := cl.names(o.nouns)
+		at, words, ok := cl.names(o)
 		deed := false
 		if !ok && c.bestOf(ops, kindCreate, scores) != nil {
 			at, words, deed = cl.doing(o.nouns)
@@ -170,24 +181,6 @@ func (c *chooser) connected(cl *clause, t target, scores []float64) (n int) {
 		}
 	}
 	return n
-}
-
-// names reports whether a clause says every word of a resource's name, where,
-// and with which words. Verbs don't name anything.
-func (c *clause) names(nouns []string) (at int, words []string, ok bool) {
-	if len(nouns) == 0 {
-		return 0, nil, false
-	}
-	at = len(c.terms)
-	for _, n := range nouns {
-		i := slices.IndexFunc(c.terms, func(t term) bool { return t.stem == n && !t.verb && t.weight == 1 })
-		if i < 0 {
-			return 0, nil, false
-		}
-		at = min(at, i)
-		words = append(words, c.terms[i].word)
-	}
-	return at, words, true
 }
 
 // doing reports whether a verb of the clause is a resource's name: who refunds
@@ -252,9 +245,15 @@ func (c *chooser) deeds(cl *clause, t target, scores []float64) (taken []*operat
 		}
 	}
 	for i, v := range cl.deeds {
-		exact := slices.IndexFunc(t.ops, func(o *operation) bool { return o.act == cl.verbs[i].stem && !o.old })
+		exact := slices.IndexFunc(t.ops, func(o *operation) bool { return o.act == cl.verbs[i].stem && !o.old && o.Method != http.MethodGet })
+		if exact < 0 {
+			exact = slices.IndexFunc(t.ops, func(o *operation) bool { return o.act == cl.verbs[i].stem && !o.old })
+		}
 		if exact >= 0 && v.kinds[0] != kindCreate {
 			add(t.ops[exact])
+			if outgoing[cl.verbs[i].stem] && t.ops[exact].holesOfPath() > t.ops[exact].holes { // what is sent has to be there
+				add(c.bestOf(t.ops, kindCreate, scores))
+			}
 			continue
 		}
 		found := false
@@ -266,6 +265,9 @@ func (c *chooser) deeds(cl *clause, t target, scores []float64) (taken []*operat
 				add(o)
 				found = true
 			}
+		}
+		if !found && v.kinds[0] == kindUpdate { // a PUT that makes or changes
+			add(c.putOf(t.ops))
 		}
 		if slices.Contains(v.kinds, kindAction) {
 			for _, o := range t.ops {
@@ -282,6 +284,20 @@ func (c *chooser) deeds(cl *clause, t target, scores []float64) (taken []*operat
 		c.company(cl, t, o, scores)
 	}
 	return taken
+}
+
+// outgoing are verbs whose object is made to be sent.
+var outgoing = stemSet("send email publish")
+
+// putOf is the PUT of a resource that makes one or changes it; nil when there
+// is none.
+func (c *chooser) putOf(ops []*operation) *operation {
+	for _, o := range ops {
+		if o.Method == http.MethodPut && o.kind == kindCreate && !o.old {
+			return o
+		}
+	}
+	return nil
 }
 
 // bestOf is the operation of a kind that ranks first; nil when there is none.

@@ -17,6 +17,9 @@ type clause struct {
 	occasion bool
 	// again: it speaks of what the clause before named ("its state").
 	again bool
+
+	at int  // words read so far
+	of bool // "of" was read behind the last thing
 }
 
 // clauses cuts a need at punctuation and conjunctions where a new verb begins.
@@ -116,41 +119,122 @@ func readClause(text string) (c clause) {
 	}
 	words := split(text)
 	looking := len(words) > 0 && (words[0] == "let" || words[0] == "help") // "let people pay"
-	for _, w := range words {
-		s := stem(w)
-		v, isVerb := verbs[s]
-		if pronouns[w] {
-			c.again = true
-		}
-		begins = begins || looking && isVerb
-		switch {
-		case begins && isVerb:
-			t := term{stem: s, word: w, weight: 0.5, verb: true}
-			c.verbs = append(c.verbs, t)
-			c.terms = append(c.terms, t)
-			c.want(s, v)
+	list := sayingsIn(words)
+	for i, w := range list {
+		c.at++
+		c.of = c.of || belongs[w.word]
+		if w.word == "" {
+			c.saying(w)
 			begins, looking = false, false
 			continue
-		case opens[w]:
-			begins = true
+		}
+		if pronouns[w.word] {
+			c.again = true
+		}
+		deed, objects := deedOf(w.stem)
+		v, isVerb := verbs[w.stem]
+		if isVerb {
+			deed = w.word
+		} else if deed != "" {
+			v, isVerb = verbs[stem(deed)]
+		} else if deed = wordnet().deeds[w.stem]; begins && deed != "" && i+1 < len(list) && determiners[list[i+1].word] && !stop[w.word] && !opens[w.word] {
+			v, isVerb = verbs[stem(deed)]
+		}
+		begins = begins || looking && isVerb
+		if determiners[w.word] { // "the refund" is a thing
+			begins = false
 			continue
-		case happened[w]:
+		}
+		switch {
+		case begins && isVerb:
+			c.verb(w.word, stem(deed), v, objects)
+			begins, looking = false, false
+			continue
+		case opens[w.word]:
+			begins = true
+			if !people[w.word] {
+				continue
+			}
+		case happened[w.word]:
 			c.ask(kindFollow)
 		}
-		if stop[w] || len(w) < 2 {
+		if stop[w.word] || len(w.word) < 2 {
 			continue
 		}
-		begins = false
-		c.terms = append(c.terms, term{stem: s, word: w, weight: 1})
-		for _, k := range kinStems[s] {
-			c.terms = append(c.terms, term{stem: k, word: w, weight: 0.4})
-		}
+		begins = begins && people[w.word]
+		c.thing(w)
 	}
 	return c
 }
 
+// determiners stand before a thing, never before a verb.
+var determiners = set("a an the our your their his her its my this that these those every each any some which what whose")
+
+// belongs are words between a part and its whole: items of an invoice.
+var belongs = set("of on in from")
+
+// people open a clause and are things as well.
+var people = set("people users")
+
+// verb adds what is to be done, and what it is done with where the verb says
+// so: who mails sends an email.
+func (c *clause) verb(text, stem string, v verb, objects [][]string) {
+	t := term{stem: stem, word: text, weight: 0.5, verb: true, at: c.at}
+	c.verbs = append(c.verbs, t)
+	c.terms = append(c.terms, t)
+	c.want(stem, v)
+	c.senses(text, objects, true)
+}
+
+// thing adds a word with all that it may mean.
+func (c *clause) thing(w said) {
+	c.terms = append(c.terms, term{stem: w.stem, word: w.word, weight: 1, at: c.at, of: c.of})
+	means := thingsOf(w.stem)
+	for _, k := range kinStems[w.stem] {
+		if !slices.ContainsFunc(means, func(m []string) bool { return len(m) == 1 && m[0] == k }) {
+			means = append(means, []string{k})
+		}
+	}
+	if len(means) == 0 {
+		for _, m := range wordnet().things[w.stem] {
+			means = append(means, []string{m})
+		}
+	}
+	c.senses(w.word, means, false)
+}
+
+// saying adds several words that mean one thing, or one deed, together.
+func (c *clause) saying(w said) {
+	if v, ok := verbs[stem(w.deed)]; ok && w.deed != "" {
+		c.verb(w.text, stem(w.deed), v, w.means)
+		return
+	}
+	for _, word := range split(w.text) {
+		if !stop[word] && len(word) > 1 {
+			c.terms = append(c.terms, term{stem: stem(word), word: w.text, weight: partOfSaying, at: c.at, of: c.of})
+		}
+	}
+	c.senses(w.text, w.means, false)
+}
+
+// What a word is worth that was not said itself: part of a saying, and a
+// meaning before the document has told which meaning it knows.
+const (
+	partOfSaying = 0.6
+	maybeMeant   = 0.4
+)
+
+func (c *clause) senses(text string, means [][]string, implied bool) {
+	for i, m := range means {
+		for _, s := range m {
+			c.terms = append(c.terms, term{stem: s, word: text, weight: maybeMeant, sense: i + 1, implied: implied, at: c.at, of: c.of})
+		}
+	}
+	c.of = false
+}
+
 // opens are words that a verb follows.
-var opens = set("to we i you they users people automatically please should must can let us will also then be able want wants need needs able never always immediately")
+var opens = set("to or we i you they users people automatically please should must can let us will also then be able want wants need needs able never always immediately")
 
 var pronouns = set("it its them they their")
 
@@ -186,7 +270,9 @@ func (c *clause) has(s string) (term, bool) {
 		if t.weight == 1 {
 			return t, true
 		}
-		near = t
+		if near.stem == "" || t.weight > near.weight {
+			near = t
+		}
 	}
 	return near, near.stem != ""
 }
@@ -222,7 +308,7 @@ func (c *clause) rank(x *index) []float64 {
 		if scores[i] == 0 {
 			continue
 		}
-		s := scores[i] * c.fit(o) * (1 + 0.8*c.nounMatch(o))
+		s := scores[i] * c.fit(o) * (1 + 0.8*c.nounMatch(o)) * (1 + 0.6*c.titleMatch(o))
 		s /= 1 + 0.12*float64(max(0, len(o.path)-1)) + 0.06*float64(o.holes)
 		if o.old {
 			s *= 0.5
@@ -230,6 +316,27 @@ func (c *clause) rank(x *index) []float64 {
 		scores[i] = s
 	}
 	return scores
+}
+
+// titleMatch is the share of the words of an operation's summary that the
+// clause says; a summary of many words is no title.
+func (c *clause) titleMatch(o *operation) float64 {
+	const longest = 8
+	if len(o.title) == 0 || len(o.title) > longest {
+		return 0
+	}
+	sum := 0.0
+	for _, s := range o.title {
+		switch t, ok := c.has(s); {
+		case ok && t.verb:
+			sum++
+		case ok:
+			sum += t.weight
+		case c.acts[s]:
+			sum += 0.8
+		}
+	}
+	return sum / float64(len(o.title))
 }
 
 // nounMatch is the share of the resource's name that the clause says.

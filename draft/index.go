@@ -38,6 +38,8 @@ type index struct {
 	ops      []*operation
 	groups   map[string][]*operation // by group path, in document order
 	postings map[string][]posting
+	nouns    map[string]bool // stems of the names of all resources
+	exact    map[string]bool // of resources with one word for a name
 }
 
 func newIndex(d *openapi.Document) *index {
@@ -67,6 +69,13 @@ func newIndex(d *openapi.Document) *index {
 		words[i][fieldName] = parts(words[i][fieldName], known)
 		for f, list := range words[i] {
 			total[f] += float64(len(list))
+		}
+	}
+	x.nouns, x.exact = map[string]bool{}, map[string]bool{}
+	for _, o := range x.ops {
+		for _, n := range o.nouns {
+			x.nouns[n] = true
+			x.exact[n] = x.exact[n] || len(o.nouns) == 1
 		}
 	}
 	for i := range x.ops {
@@ -120,6 +129,12 @@ type term struct {
 	word   string  // as the sentence has it
 	weight float64 // 1; less for a word that only means nearly the same
 	verb   bool
+	// sense is 0 for a word that was said; else it numbers what the word may
+	// mean, from 1. implied: the verb says it (who mails sends an email).
+	sense   int
+	implied bool
+	at      int  // which word of the clause it is
+	of      bool // "of" and the like stand between it and the thing before
 }
 
 // score ranks every operation; 0 is no match at all.

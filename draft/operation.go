@@ -11,31 +11,43 @@ import (
 // operation is one operation of the document as the planner sees it.
 type operation struct {
 	openapi.Operation
-	kind  kind
-	act   string   // stem of the action; empty when the operation is none
-	noun  string   // the resource, as the path has it: invoices, chat
-	nouns []string // stems of the noun
-	path  []string // stems of the whole path, variables left out
-	group string   // path of the collection that the operation belongs to: /v1/invoices
-	holes int      // path variables in the group
-	old   bool     // deprecated, or the text advises against it
+	kind   kind
+	act    string   // stem of the action; empty when the operation is none
+	object []string // stems of what the action is done with: postMessage, addFollowers
+	title  []string // stems of the summary, without the words that say nothing
+	noun   string   // the resource, as the path has it: invoices, chat
+	nouns  []string // stems of the noun
+	path   []string // stems of the whole path, variables left out
+	group  string   // path of the collection that the operation belongs to: /v1/invoices
+	holes  int      // path variables in the group
+	old    bool     // deprecated, or the text advises against it
 }
 
 // understand finds out what an operation does, and with which resource, from
 // its method and path alone; some documents have no other words.
 func understand(op openapi.Operation, collections map[string]bool) *operation {
 	o := &operation{Operation: op, old: op.Deprecated || discouraged(op.Description)}
-	segments := strings.Split(strings.Trim(op.Path, "/"), "/")
+	segments := strings.Split(strings.Trim(withoutFormat(op.Path), "/"), "/")
 	last := segments[len(segments)-1]
 	parent := segments[:len(segments)-1]
 	object, call, isCall := rpc(last)
+	custom := strings.LastIndexByte(last, ':') // {name}:suspend
 	switch {
+	case custom > 0 && strings.HasSuffix(last[:custom], "}"):
+		o.callKind(split(last[custom+1:]), op.Method)
+		o.in(parent)
 	case isVariable(last):
 		o.kind = map[string]kind{http.MethodGet: kindRead, http.MethodHead: kindRead, http.MethodDelete: kindDelete}[op.Method]
 		if o.kind == "" {
 			o.kind = kindUpdate
 		}
 		o.in(parent)
+	case isCall && isThing(call, op.Method): // conversations.members
+		o.kind = kindRead
+		if isPlural(call[0]) || call[0] == "history" {
+			o.kind = kindList
+		}
+		o.in(append(slices.Clone(parent), object, call[0]))
 	case isCall: // chat.postMessage
 		o.callKind(call, op.Method)
 		o.in(append(slices.Clone(parent), object))
@@ -66,8 +78,62 @@ func understand(op openapi.Operation, collections map[string]bool) *operation {
 			o.path = append(o.path, stems(s)...)
 		}
 	}
+	if _, fragment, ok := strings.Cut(last, "#"); ok { // two operations of one path told apart
+		if words := split(fragment); len(words) > 1 {
+			o.act, o.object = stem(words[0]), stemAll(words[1:])
+		}
+	}
+	o.title = stems(op.Summary)
+	o.correctKind()
 	return o
 }
+
+// withoutFormat takes off the format at the end of a path: /Calls.json.
+func withoutFormat(path string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(path, ".json"), ".xml")
+}
+
+// correctKind believes the summary where the method leaves it open what is
+// done: a PUT that adds, a POST that retrieves many.
+func (o *operation) correctKind() {
+	if o.act != "" || o.Method != http.MethodPut && o.Method != http.MethodPost {
+		return
+	}
+	if o.Method == http.MethodPut && o.Request == nil { // nothing is said: a link is made
+		o.kind = kindCreate
+	}
+	words := split(o.Summary)
+	if len(words) > 1 && inBulk[words[0]] {
+		words = words[1:]
+	}
+	if len(words) == 0 {
+		return
+	}
+	v, ok := verbs[stem(words[0])]
+	if !ok || len(words) < 2 {
+		return
+	}
+	switch k := v.kinds[0]; {
+	case k == kindCreate && o.Method == http.MethodPut:
+		o.kind = kindCreate
+	case (k == kindRead || k == kindList) && o.Method == http.MethodPost && o.kind == kindCreate:
+		o.kind = kindList
+	}
+}
+
+// inBulk are words before the verb of an operation on many.
+var inBulk = set("batch bulk multi mass")
+
+// isThing reports whether what stands behind the dot is no verb.
+func isThing(call []string, method string) bool {
+	if len(call) != 1 || method != http.MethodGet || readerCalls[call[0]] || listCalls[call[0]] {
+		return false
+	}
+	_, isVerb := verbs[stem(call[0])]
+	return !isVerb && !actions[stem(call[0])]
+}
+
+var listCalls = set("list search find all test")
 
 func (o *operation) in(segments []string) {
 	o.group = "/" + strings.Join(segments, "/")
@@ -101,6 +167,9 @@ func rpc(segment string) (object string, call []string, ok bool) {
 // (…/refunds).
 func isAction(last string, parent []string, op openapi.Operation, collections map[string]bool) bool {
 	words := split(last)
+	if len(words) > 1 && inBulk[words[0]] {
+		words = words[1:]
+	}
 	if len(parent) == 0 || len(words) == 0 || collections[op.Path] {
 		return false
 	}
@@ -115,9 +184,19 @@ func isAction(last string, parent []string, op openapi.Operation, collections ma
 
 // callKind says what a verb at the end of a path does.
 func (o *operation) callKind(words []string, method string) {
+	if len(words) > 1 && inBulk[words[0]] {
+		words = words[1:]
+	}
+	if len(words) == 0 {
+		o.kind = kindAction
+		return
+	}
 	o.act = stem(words[0])
+	if len(words) > 1 && !by[words[1]] {
+		o.object = stemAll(words[1:])
+	}
 	switch words[0] {
-	case "list", "search", "find", "history", "all":
+	case "list", "search", "find", "all":
 		o.kind = kindList
 	case "get", "info", "read", "show", "lookup", "retrieve", "test":
 		o.kind = kindRead
@@ -134,6 +213,9 @@ func (o *operation) callKind(words []string, method string) {
 		}
 	}
 }
+
+// by begins what narrows a call down: lookupByEmail.
+var by = set("by for with from in")
 
 // discouraged reports whether a description advises against an operation.
 func discouraged(description string) bool {
@@ -185,3 +267,6 @@ func collectionsOf(ops []openapi.Operation) map[string]bool {
 	}
 	return found
 }
+
+// holesOfPath is how many variables the whole path has.
+func (o *operation) holesOfPath() int { return strings.Count(o.Path, "{") }

@@ -66,11 +66,25 @@ var verbs = stemmed(map[string]verb{
 	"delete": asks(kindDelete), "remove": asks(kindDelete, kindAction), "cancel": {kinds: []kind{kindDelete, kindAction}, acts: []string{"cancel", "void"}},
 	"revoke": {kinds: []kind{kindDelete, kindAction}, acts: []string{"revoke"}}, "erase": asks(kindDelete), "drop": asks(kindDelete), "stop": asks(kindDelete, kindAction),
 
+	"suspend": {kinds: []kind{kindAction, kindUpdate}, acts: []string{"suspend", "pause", "disable", "stop", "deactivate"}},
+	"ban":     {kinds: []kind{kindCreate, kindUpdate, kindAction}, acts: []string{"ban", "block"}},
+	"unban":   {kinds: []kind{kindDelete, kindAction}, acts: []string{"unban", "unblock"}},
+	"deploy":  {kinds: []kind{kindCreate, kindAction}, acts: []string{"deploy", "publish"}},
+	"share":   {kinds: []kind{kindCreate, kindUpdate, kindAction}, acts: []string{"share", "invite"}},
+	"restore": {kinds: []kind{kindAction, kindCreate}, acts: []string{"restore", "undelete", "rollback"}},
+	"copy":    {kinds: []kind{kindAction, kindCreate}, acts: []string{"copy", "duplicate", "clone"}},
+	"mute":    {kinds: []kind{kindAction, kindCreate}, acts: []string{"mute", "silence"}},
+	"lock":    {kinds: []kind{kindAction, kindUpdate, kindCreate}, acts: []string{"lock"}},
+	"request": {kinds: []kind{kindCreate, kindAction}, acts: []string{"request"}},
+	"attach":  {kinds: []kind{kindCreate, kindAction}, acts: []string{"attach", "add"}},
+	"save":    asks(kindCreate, kindUpdate), "render": asks(kindRead, kindCreate),
+
 	"get": asks(kindRead, kindList), "read": asks(kindRead, kindList), "show": asks(kindRead, kindList), "fetch": asks(kindRead, kindList),
 	"retrieve": asks(kindRead, kindList), "look": asks(kindRead, kindList), "see": asks(kindRead, kindList), "view": asks(kindRead, kindList),
 	"check": asks(kindRead, kindList), "load": asks(kindRead, kindList), "know": asks(kindRead, kindFollow), "display": asks(kindRead, kindList),
-	"download": asks(kindRead, kindList), "pull": asks(kindList, kindRead), "find": asks(kindList, kindRead), "search": asks(kindList),
-	"list": asks(kindList), "browse": asks(kindList), "export": asks(kindList), "count": asks(kindList, kindRead), "report": asks(kindList, kindRead),
+	"download": asks(kindRead, kindList), "pull": asks(kindList, kindRead), "find": {kinds: []kind{kindList, kindRead}, acts: []string{"find", "lookup"}},
+	"search": {kinds: []kind{kindList, kindRead}, acts: []string{"search", "find", "lookup", "query"}},
+	"list":   asks(kindList), "browse": asks(kindList), "export": asks(kindList), "count": asks(kindList, kindRead), "report": asks(kindList, kindRead),
 
 	"sync": asks(kindFollow, kindRead, kindList), "synchronise": asks(kindFollow, kindRead, kindList), "synchronize": asks(kindFollow, kindRead, kindList),
 	"keep": asks(kindFollow, kindRead), "track": asks(kindFollow, kindRead), "follow": asks(kindFollow, kindRead), "monitor": asks(kindFollow, kindRead),
@@ -95,7 +109,8 @@ var moves = stemSet(`pay capture confirm refund transfer payout charge send rese
 var actions = stemSet(`pay finalize send void capture confirm cancel refund archive unarchive approve reject accept decline close reopen open
 	publish unpublish verify resume pause activate deactivate enable disable attach detach merge rename invite kick join leave mark
 	apply reverse expire submit release migrate increment decrement reset rotate revoke restore copy clone move lock unlock start stop
-	retry resend post add remove set update delete create upload login logout subscribe unsubscribe validate preview export import
+	retry resend post add remove suspend duplicate instantiate abort mute unmute trigger undelete rollback ban unban deploy save block unblock assign unassign share email
+	resume swap retrieve lookup query set update delete create upload login logout subscribe unsubscribe validate preview export import
 	ship return fund reactivate regenerate respond acknowledge transfer topup advance`)
 
 func stemSet(words string) map[string]bool {

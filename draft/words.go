@@ -66,7 +66,8 @@ var abbreviations = map[string]string{
 	"repo": "repository", "repos": "repository", "msg": "message", "msgs": "message", "org": "organization",
 	"orgs": "organization", "organisation": "organization", "organisations": "organization", "mail": "email", "mails": "email",
 	"auth": "authentication", "info": "information", "config": "configuration", "pr": "pull", "prs": "pull",
-	"paid": "pay", "sent": "send", "made": "make", "sold": "sell", "bought": "buy", "cancelled": "cancel", "canceled": "cancel", "cancelling": "cancel", "cancellation": "cancel", "chan": "channel",
+	"paid": "pay", "sent": "send", "made": "make", "sold": "sell", "bought": "buy", "cancelled": "cancel", "canceled": "cancel", "cancelling": "cancel", "cancellation": "cancel", "chan": "channel", "env": "environment", "envs": "environment", "db": "database",
+	"given": "give", "gave": "give", "took": "take", "taken": "take", "told": "tell", "wrote": "write", "written": "write", "got": "get", "kept": "keep", "left": "leave", "went": "go", "gone": "go", "brought": "bring", "held": "hold", "lost": "lose", "found": "find", "saw": "see", "seen": "see", "said": "say", "put": "put",
 	"addr": "address", "doc": "document", "docs": "document", "acct": "account", "pics": "picture", "img": "image", "imgs": "image",
 }
 

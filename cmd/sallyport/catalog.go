@@ -33,7 +33,7 @@ func newCatalog(ui *terminal) *cobra.Command {
 		Example: "  sallyport catalog list --category payments\n  sallyport catalog show stripe\n  sallyport catalog search \"bank accounts\"\n  sallyport catalog new --spec acme.yaml",
 	}
 	cmd.PersistentFlags().StringVar(&o.plans, "plans", "integrations", "folder of your plans")
-	cmd.AddCommand(newCatalogList(ui, &o), newCatalogShow(ui, &o), newCatalogSearch(ui, &o), newCatalogNew(ui, &o))
+	cmd.AddCommand(newCatalogList(ui, &o), newCatalogShow(ui, &o), newCatalogSearch(ui, &o), newCatalogCompare(ui, &o), newCatalogNew(ui, &o))
 	return cmd
 }
 

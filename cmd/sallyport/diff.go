@@ -11,7 +11,6 @@ import (
 
 	"github.com/sallyport/sallyport/catalog"
 	"github.com/sallyport/sallyport/diff"
-	"github.com/sallyport/sallyport/openapi"
 	"github.com/sallyport/sallyport/plan"
 )
 
@@ -71,15 +70,11 @@ func compareDocuments(ui *terminal, p *plan.Plan, spec string) (*diff.Report, er
 	if err != nil { // another version of it than the plan pins
 		return nil, errors.Join(err, errors.New("the comparison needs the document the plan was made from: pin its hash, or point profile.spec.file at it"))
 	}
-	data, err := plan.ReadSpec(spec)
-	if err != nil {
-		return nil, err
-	}
 	done := ui.step("reading " + filepath.Base(spec))
-	after, err := openapi.Read(data)
+	after, err := readSpec(spec)
 	done()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", spec, err)
+		return nil, err
 	}
 	return diff.Compare(p, before, after)
 }

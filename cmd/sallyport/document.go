@@ -60,14 +60,10 @@ func documentOf(ui *terminal, p *plan.Plan) (*openapi.Document, error) {
 		return nil, nil
 	}
 	file := p.SpecPath()
-	data, err := plan.ReadSpec(file)
+	defer ui.step("reading " + filepath.Base(file))()
+	doc, err := readSpec(file)
 	if err != nil {
 		return nil, err
-	}
-	defer ui.step("reading " + filepath.Base(file))()
-	doc, err := openapi.Read(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	if !p.Profile.Spec.Matches(doc.SHA256) {
 		return doc, fmt.Errorf("%s: its SHA-256 is %s…, the plan pins %s…; plan again, or pin the new one", file, short(doc.SHA256), short(p.Profile.Spec.SHA256))

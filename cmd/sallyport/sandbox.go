@@ -139,15 +139,7 @@ func sandboxDocument(ui *terminal, p *plan.Plan, spec string) (*openapi.Document
 	if spec == "" {
 		return documentOf(ui, p)
 	}
-	data, err := plan.ReadSpec(spec)
-	if err != nil {
-		return nil, err
-	}
-	doc, err := openapi.Read(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", spec, err)
-	}
-	return doc, nil
+	return readSpec(spec)
 }
 
 // fixturesOf are the provider's own samples, where the binary carries them.

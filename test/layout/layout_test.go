@@ -27,6 +27,8 @@ var rules = []struct {
 	{"verify/keys", []string{"database/sql", module + "/send", module + "/store/..."}, "keys are fetched through a transport that is handed in"},
 	{"handshake", []string{"database/sql", module + "/receive", module + "/send", module + "/store/..."}, "a handshake is thinking; who answers it keeps and visits"},
 	{"catalog", []string{module + "/plan", module + "/openapi", module + "/verify", "net/http", "database/sql"}, "a profile is facts; it knows neither who reads it nor how"},
+	{"catalog/compare", []string{module + "/plan", module + "/send", module + "/call", "database/sql"}, "comparing is thinking; it opens no sockets"},
+	{"openapi", []string{module + "/catalog", module + "/plan", module + "/send", module + "/call", "net/http", "database/sql"}, "reading a document is thinking; what it refers to elsewhere is never asked for"},
 	{"catalog/start", []string{module + "/send", module + "/call", "database/sql"}, "beginning a profile is thinking; it opens no sockets"},
 	{"plan", []string{module + "/send", module + "/store/..."}, "planning is thinking; it opens no sockets and no database"},
 	{"draft", []string{module + "/send", module + "/call", "database/sql"}, "drafting is thinking; it opens no sockets"},

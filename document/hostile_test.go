@@ -18,7 +18,6 @@ import (
 	east "github.com/yuin/goldmark/extension/ast"
 	gtext "github.com/yuin/goldmark/text"
 
-	"github.com/sallyport/sallyport/catalog"
 	"github.com/sallyport/sallyport/document"
 	"github.com/sallyport/sallyport/openapi"
 	"github.com/sallyport/sallyport/plan"
@@ -30,7 +29,7 @@ var hostile = []string{
 	"<script>alert(1)</script>", "a|b|c", "`", "``` \n```\n# out", "\n\n# Heading\n\n- list", "**bold** _it_ ~~x~~", "\\", "|\\||",
 	"[x](javascript:alert(1))", "![x](https://evil.example/p.png)", "https://ok.example/\"onmouseover=x", "javascript:alert(1)",
 	"<!-- ", "-->", "&lt;&#60;", "'\"><img src=x onerror=alert(1)>", "end; a0->>a1: forged", "%%{init: {}}%%", "#35;", "1. one", "- x", "> q",
-	"\x00\x1b[31m", "\u202egnp.exe", "$x$", "</svg></style></title>", "a`b``c", "\xff\xfe", "", " ", "---", "===", "| --- |", "<https://x>", "www.example.com",
+	"\x00\x1b[31m", "\u202egnp.exe", "$x$", "</svg></style></title>", "</summary></details>", "a`b``c", "\xff\xfe", "", " ", "---", "===", "| --- |", "<https://x>", "www.example.com",
 	strings.Repeat("w", 400),
 }
 
@@ -88,18 +87,18 @@ func attack(t *testing.T, s string) {
 
 type forms struct{ markdown, html []byte }
 
+// written is the document of a plan that uses every key, at Stripe.
 func written(t *testing.T, s string) forms {
 	t.Helper()
-	p := loadPlan(t, "complete") // every key of the format
-	doc := apiDocument()
-	p.Provider = new(catalog.Profile)
-	original, err := catalog.Load("stripe")
-	if err != nil {
-		t.Fatal(err)
-	}
-	*p.Provider = *original
+	return writtenOf(t, loadPlan(t, "complete"), s)
+}
+
+func writtenOf(t *testing.T, p *plan.Plan, s string) forms {
+	t.Helper()
+	provider := *p.Provider
+	p.Provider = &provider
 	poisoned := poison(reflect.ValueOf(p), s).Interface().(*plan.Plan)
-	doc = poison(reflect.ValueOf(doc), s).Interface().(*openapi.Document)
+	doc := poison(reflect.ValueOf(apiDocument()), s).Interface().(*openapi.Document)
 	md, err := document.Markdown(poisoned, doc)
 	if err != nil {
 		t.Fatal(err)
@@ -109,6 +108,28 @@ func written(t *testing.T, s string) forms {
 		t.Fatal(err)
 	}
 	return forms{md, h}
+}
+
+// R8.1: the same for what the profiles of other providers hold: OAuth, variants
+// of signatures, errors inside a success, handshakes.
+func TestHostileProfiles(t *testing.T) {
+	t.Parallel()
+	for name := range plans(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			calm := writtenOf(t, loadPlan(t, name), "x")
+			markdown, page := markdownBuild(t, calm.markdown), htmlBuild(t, calm.html)
+			for _, s := range []string{"<script>alert(1)</script>", "a|b`c", "\n\n# Heading\n\n- list", "'\"><img src=x onerror=alert(1)>", "\u202egnp.exe\x1b[31m", "</summary></details>"} {
+				wild := writtenOf(t, loadPlan(t, name), "x"+s)
+				if got := markdownBuild(t, wild.markdown); !slices.Equal(got, markdown) {
+					t.Errorf("%q changes the build of the Markdown:\n%s", s, firstDifference([]byte(strings.Join(got, "\n")), []byte(strings.Join(markdown, "\n"))))
+				}
+				if got := htmlBuild(t, wild.html); !slices.Equal(got, page) {
+					t.Errorf("%q changes the build of the HTML:\n%s", s, firstDifference([]byte(strings.Join(got, "\n")), []byte(strings.Join(page, "\n"))))
+				}
+			}
+		})
+	}
 }
 
 // choices decide which blocks there are; they keep their value.

@@ -65,11 +65,20 @@ func (w *writer) questions() {
 	}
 }
 
+// lookText links the addresses of a place to look; several have commas between.
 func lookText(look string) text {
-	if strings.HasPrefix(look, "http") {
-		return t(linkSpan(look))
+	if !strings.Contains(look, "http") {
+		return t(look)
 	}
-	return t(look)
+	parts := strings.Split(look, ", ")
+	list := make([]text, len(parts))
+	for i, part := range parts {
+		list[i] = t(part)
+		if strings.HasPrefix(part, "http") {
+			list[i] = t(linkSpan(part))
+		}
+	}
+	return joined(list, ", ")
 }
 
 // notYet says loudly what the plan asks for and the gateway does not do.

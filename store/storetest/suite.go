@@ -42,6 +42,7 @@ type Store interface {
 	RecordDrift(ctx context.Context, list []integration.Drift) error
 	Drift(ctx context.Context, f integration.Filter) (found []integration.Drift, next string, err error)
 	Connections
+	Secrets
 	Ping(ctx context.Context) error
 	Close() error
 }
@@ -109,6 +110,10 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"ChangeUnderALoan", testChangeUnderLoan},
 		{"TenantKeys", testTenantKeys},
 		{"Reseal", testReseal},
+		{"Rotation", testRotation},
+		{"SecretSightings", testSightings},
+		{"CredentialUses", testUses},
+		{"EraseTenant", testErase},
 		{"CloseKeepsWhatWasAcknowledged", testClose},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -149,7 +149,7 @@ func (w *writer) endpoint(p *pick) *plan.Endpoint {
 	o := p.op
 	e := &plan.Endpoint{Call: o.Call(), Purpose: purpose(o), Why: joined(p.why)}
 	key := w.profile.Idempotency
-	idempotent := key.Header != "" && (len(key.Methods) == 0 || slices.Contains(key.Methods, o.Method))
+	idempotent := w.idempotent(o.Method)
 	var doubt string
 	e.Effect, doubt = effect(o, idempotent)
 	if said, ok := w.said(w.names[o], e.Call); ok {
@@ -168,13 +168,19 @@ func (w *writer) endpoint(p *pick) *plan.Endpoint {
 	if idempotent && o.Method != http.MethodGet && o.Method != http.MethodDelete && o.Method != http.MethodPut {
 		e.Idempotency = &plan.Idempotency{Header: key.Header, Keep: plan.Duration(time.Duration(key.KeepHours) * time.Hour)}
 	}
-	if e.Effect == plan.EffectCreate && !idempotent {
+	if e.Effect == plan.EffectCreate && !idempotent && (w.found[o] == nil || w.names[w.found[o].list] == "") {
 		w.ask("endpoint."+w.names[o]+".idempotency", "How is "+article(strings.ReplaceAll(singular(o.noun), "_", " "))+" found again that may have been created although no answer came? No idempotency key is known.", w.profile.Docs)
 	}
 	if o.Request != nil {
 		e.Encoding = encoding(o.Request.ContentType, w.profile.API.Request)
 	}
 	return w.mapped(e, o)
+}
+
+// idempotent reports whether the provider takes a key with a method.
+func (w *writer) idempotent(method string) bool {
+	key := w.profile.Idempotency
+	return key.Header != "" && (len(key.Methods) == 0 || slices.Contains(key.Methods, method))
 }
 
 // encoding is set only where the operation differs from the profile.

@@ -116,6 +116,9 @@ func renamed(old, fresh *plan.Plan) *plan.Plan {
 		names[name] = to
 		p.Endpoints[to] = e
 	}
+	for name, e := range p.Endpoints {
+		p.Endpoints[name] = referring(e, names)
+	}
 	if fresh.Webhooks == nil {
 		return &p
 	}
@@ -145,6 +148,22 @@ func renamed(old, fresh *plan.Plan) *plan.Plan {
 		}
 	}
 	return &p
+}
+
+// referring is an endpoint that names others by their names in the file.
+func referring(e *plan.Endpoint, names map[string]string) *plan.Endpoint {
+	own := *e
+	if e.OnConflict != nil {
+		c := *e.OnConflict
+		c.Read = names[c.Read]
+		own.OnConflict = &c
+	}
+	if e.OnUnknown != nil {
+		u := *e.OnUnknown
+		u.Find = names[u.Find]
+		own.OnUnknown = &u
+	}
+	return &own
 }
 
 func byCall(p *plan.Plan, call string) string {
@@ -261,6 +280,14 @@ func (m *merger) needed() {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.add.Endpoints)) {
+		if c := m.add.Endpoints[name].OnConflict; c != nil {
+			m.endpoint(c.Read)
+		}
+		if u := m.add.Endpoints[name].OnUnknown; u != nil {
+			m.endpoint(u.Find)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.add.Endpoints)) {
 		need(m.add.Endpoints[name].Send)
 		need(m.add.Endpoints[name].Receive)
 	}
@@ -275,11 +302,19 @@ func (m *merger) needed() {
 		need(e.Map)
 		m.destination(e.To)
 	}
-	// An operation that the plan reconciles with has to be there.
-	if r := m.add.Webhooks.Reconcile; r != nil && m.old.Endpoints[r.List] == nil && m.add.Endpoints[r.List] == nil {
-		m.add.Endpoints[r.List] = m.fresh.Endpoints[r.List]
-		m.added("endpoints." + r.List)
+	if r := m.add.Webhooks.Reconcile; r != nil {
+		m.endpoint(r.List)
 	}
+}
+
+// endpoint adds one that something refers to.
+func (m *merger) endpoint(name string) {
+	e := m.fresh.Endpoints[name]
+	if e == nil || m.old.Endpoints[name] != nil || m.add.Endpoints[name] != nil {
+		return
+	}
+	m.add.Endpoints[name] = e
+	m.added("endpoints." + name)
 }
 
 // destination adds one that something refers to.

@@ -21,7 +21,10 @@ func (w *writer) environments() {
 	}
 	w.plan.Environments = map[string]plan.Environment{}
 	for _, s := range stages {
-		env := plan.Environment{BaseURL: s.BaseURL, Secrets: map[string]catalog.OneOrMore{"api_key": {w.secret(s.Name, "API_KEY")}}}
+		env := plan.Environment{BaseURL: s.BaseURL, Secrets: map[string]catalog.OneOrMore{}}
+		for _, name := range secretsOf(w.plan.Auth.Use) {
+			env.Secrets[name] = catalog.OneOrMore{w.secret(s.Name, strings.ToUpper(name))}
+		}
 		switch {
 		case s.BaseURL != "" || plan.Production(s.Name):
 		case s.Name == "development":
@@ -34,6 +37,18 @@ func (w *writer) environments() {
 		}
 		w.plan.Environments[s.Name] = env
 	}
+}
+
+// secretsOf are the secrets that a kind of credential needs in each environment.
+// What each customer hands over is kept with their connection, not here.
+func secretsOf(kind string) []string {
+	switch kind {
+	case "oauth2", "client_credentials":
+		return []string{"client_id", "client_secret"}
+	case "jwt":
+		return []string{"private_key"}
+	}
+	return []string{"api_key"}
 }
 
 // secret is the reference to a secret: env:STRIPE_API_KEY in development,

@@ -66,6 +66,7 @@ func Write(in Input) (*plan.Plan, *Report, error) {
 	w.ticked()
 	events := w.tickedEvents(w.eventsToUse())
 	list := w.listOfEvents(events)
+	w.finders()
 	w.ticked()
 	if list != nil && c.byOp[list] == nil {
 		list = nil
@@ -82,6 +83,9 @@ func Write(in Input) (*plan.Plan, *Report, error) {
 		return nil, nil, err
 	}
 	w.webhooks(events, list)
+	w.conflicts()
+	w.unknown()
+	w.fallbackOfReads()
 	w.frame()
 	return w.plan, w.report(events), nil
 }
@@ -188,6 +192,7 @@ type writer struct {
 	plan      *plan.Plan
 	asked     []plan.Question // what nobody at the terminal is asked
 	doubts    []Question      // effects that were guessed
+	found     map[*operation]*finder
 }
 
 func (w *writer) ask(about, question, look string) {

@@ -51,16 +51,22 @@ type rendered struct {
 	fingerprint string
 }
 
-// Compile makes the Applier of one kind of credential. Kinds other than api_key
-// and basic are refused.
+// Compile makes the Applier of one kind of credential. For the kinds that are
+// turned into a token first, it puts on the token: as a bearer (RFC 6750) where
+// the profile does not say otherwise. Kinds oauth1 and custom are refused.
 func Compile(auth catalog.Auth) (*Applier, error) {
 	switch auth.Kind {
 	case "api_key":
 		return compileKey(auth)
 	case "basic":
 		return compileBasic(auth)
+	case "oauth2", "client_credentials", "password", "jwt_bearer", "jwt":
+		if auth.Name == "" {
+			auth.In, auth.Name, auth.Prefix = "header", "Authorization", "Bearer "
+		}
+		return compileKey(auth)
 	}
-	return nil, fmt.Errorf("auth: kind %q is not supported by this version; use api_key or basic", auth.Kind)
+	return nil, fmt.Errorf("auth: kind %q is not supported by this version; use api_key, basic, oauth2, client_credentials, password, jwt_bearer or jwt", auth.Kind)
 }
 
 func compileKey(auth catalog.Auth) (*Applier, error) {

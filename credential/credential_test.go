@@ -105,7 +105,7 @@ func TestRotation(t *testing.T) {
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	for _, auth := range []catalog.Auth{
-		{Kind: "oauth2"},
+		{Kind: "oauth1"},
 		{},
 		{Kind: "api_key", In: "header"},
 		{Kind: "api_key", In: "path", Name: "key"},

@@ -11,8 +11,9 @@ const ownSource = "sallyport:"
 
 // The events of our own.
 const (
-	EventCallFinished    = "sallyport.call.finished" // a call that nobody waited for came to its end
-	EventResourceMissing = "resource.missing"        // the provider no longer has what a call asked for (R4.4)
+	EventCallFinished    = "sallyport.call.finished"      // a call that nobody waited for came to its end
+	EventConnection      = "sallyport.connection.changed" // a connection is in another state (R2.5)
+	EventResourceMissing = "resource.missing"             // the provider no longer has what a call asked for (R4.4)
 )
 
 // OwnEvent is an event of our own for one destination of a service's plan,

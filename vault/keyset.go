@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -220,6 +221,25 @@ func (k *Keyset) DisableOthers() (disabled []string, err error) {
 		return nil
 	})
 	return disabled, err
+}
+
+// Enable makes disabled keys open again. Keys that are not there are no error.
+func (k *Keyset) Enable(keys []string) error {
+	return k.edit(func(m *keyset.Manager) error {
+		for i := range k.handle.Len() {
+			e, err := k.handle.Entry(i)
+			if err != nil {
+				return err
+			}
+			if !slices.Contains(keys, formatID(e.KeyID())) {
+				continue
+			}
+			if err := m.Enable(e.KeyID()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // DeleteOthers deletes every key but the primary one, and says which. What is

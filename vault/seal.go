@@ -59,8 +59,8 @@ type Master interface {
 	Unwrap(ctx context.Context, sealed, associated []byte, key string) ([]byte, error)
 }
 
-// TenantKeys keeps data keys. A store is one.
-type TenantKeys interface {
+// KeyStore keeps data keys. A store is one.
+type KeyStore interface {
 	TenantKey(ctx context.Context, id string) (integration.TenantKey, error)
 	TenantKeyInUse(ctx context.Context, tenant string) (integration.TenantKey, error)
 	PutTenantKey(ctx context.Context, k integration.TenantKey, replaces string) error
@@ -68,7 +68,7 @@ type TenantKeys interface {
 
 // SealerConfig is what a Sealer works with.
 type SealerConfig struct {
-	Keys   TenantKeys
+	Keys   KeyStore
 	Master Master
 	// Cached is how many data keys are held in memory at most. Zero means
 	// 10,000, which is some 20 MB when all are in use.

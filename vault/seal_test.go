@@ -81,7 +81,7 @@ func newKeyset(t testing.TB) *vault.Keyset {
 	return k
 }
 
-func newSealer(t testing.TB, keys vault.TenantKeys, master vault.Master) *vault.Sealer {
+func newSealer(t testing.TB, keys vault.KeyStore, master vault.Master) *vault.Sealer {
 	t.Helper()
 	s, err := vault.NewSealer(vault.SealerConfig{Keys: keys, Master: master})
 	if err != nil {

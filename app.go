@@ -41,6 +41,7 @@ type App struct {
 	deliverer *deliver.Deliverer
 	runner    *lease.Runner[integration.Event, integration.Outcome]
 	queue     *queue.Runner // of calls that go on by themselves
+	shared    *sharing      // nil: nothing is shared with other instances
 	handler   http.Handler
 	ran       atomic.Bool // Run began its one run
 }
@@ -77,11 +78,18 @@ func New(ctx context.Context, c Config) (*App, error) {
 	if !ok {
 		problems = append(problems, fmt.Errorf("database %q: want sqlite:PATH; this version keeps its data in SQLite", c.Database))
 	}
+	a.shared, err = share(c.Redis, c.Log)
+	problems = append(problems, err)
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
 	if a.store, err = sqlite.Open(ctx, path, sqlite.Options{Queue: c.Queue, Now: c.Now}); err != nil {
 		return nil, err
+	}
+	if a.shared != nil {
+		if err := a.shared.reach(ctx); err != nil {
+			c.Log.Warn("redis.away", "error", err, "meanwhile", "each instance keeps to its own limits and breakers")
+		}
 	}
 	if err := a.wire(); err != nil {
 		return nil, errors.Join(err, a.store.Close())
@@ -145,6 +153,7 @@ func (a *App) calls(s *service) error {
 	s.notices = a.newNoticing(s.plan)
 	s.calls, err = call.New(call.Config{
 		Plan: s.plan, Environment: a.config.Environment, Transport: s.sender, Journal: a.store, Noticer: s.notices, Told: a.tell,
+		Limits: a.shared.limits(s.plan.Service + "/" + a.config.Environment), Breakers: a.shared.breakersOf(s.plan.Service + "/" + a.config.Environment),
 		Secret:  func() integration.Secret { return s.secrets.First(vault.APIKey) },
 		Refused: func() { a.reread(s) },
 		Log:     a.config.Log, Now: a.config.Now, Dice: a.config.Dice,
@@ -312,6 +321,9 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	var working sync.WaitGroup
 	working.Go(func() { a.queue.Run(ctx) })
+	if a.shared != nil {
+		working.Go(func() { a.shared.run(ctx) })
+	}
 	for _, s := range a.services {
 		working.Go(func() { s.notices.run(ctx) })
 		working.Go(func() { a.settle(ctx, s) })
@@ -343,6 +355,9 @@ func (a *App) Close() error {
 		}
 		cancel()
 		s.sender.CloseIdleConnections()
+	}
+	if a.shared != nil {
+		a.shared.close()
 	}
 	if err := a.store.Close(); err != nil && !errors.Is(err, sqlite.ErrClosed) {
 		return err

@@ -97,10 +97,11 @@ func (s *Service) sendMany(ctx context.Context, many *operation, tenant string, 
 	return bulk.Sent{Body: content, Header: resp.Header}, nil
 }
 
-// Close sends what is collected and waits until it is answered, or ctx ends.
-// Calls made afterwards are not collected any more but refused.
+// Close sends what is collected and waits until it is answered, or ctx ends, and
+// gives back the part of shared limits that was not used. Calls made afterwards
+// are not collected any more but refused.
 func (s *Service) Close(ctx context.Context) error {
-	var problems []error
+	problems := []error{s.limiter.Close(ctx)}
 	for _, op := range s.endpoints {
 		if op.collector != nil {
 			problems = append(problems, op.collector.Close(ctx))

@@ -106,6 +106,9 @@ type Config struct {
 	Dice      func() float64   // in [0,1), for jitter; nil: math/rand
 	// Deadline is how long one call may go on in total; zero is the plan's.
 	Deadline time.Duration
+	// Limits is where the limits are shared with other instances; nil: they are
+	// this one's alone.
+	Limits *limit.Shared
 	// Breakers tells other instances of what the breakers here do; nil: each for
 	// itself.
 	Breakers breaker.Shared
@@ -195,7 +198,7 @@ func New(c Config) (*Service, error) {
 		return nil, err
 	}
 	s.breakers = breaker.New(s.breaking(c))
-	s.limiter = limit.New(limit.Config{Limits: profile.Limits, Environment: c.Environment, Plan: c.Plan.Limits, Now: c.Now})
+	s.limiter = limit.New(limit.Config{Limits: profile.Limits, Environment: c.Environment, Plan: c.Plan.Limits, Shared: c.Limits, Now: c.Now})
 	return s, nil
 }
 

@@ -49,15 +49,21 @@ func checkCredentials(p *plan.Plan, _ Options) []answer {
 
 // checkWrapper keeps R7.1.3 as far as a plan can: whether code goes around it is
 // not in the plan.
-func checkWrapper(p *plan.Plan, _ Options) []answer {
+func checkWrapper(p *plan.Plan, o Options) []answer {
 	if len(p.Endpoints) == 0 && usesWebhooks(p) {
 		return absent("the plan takes events and calls nothing")
 	}
 	if len(p.Endpoints) == 0 {
 		return []answer{{outcome: Fail, path: "endpoints", message: "the plan names no endpoint; calls can only go through the proxy, in the provider's own shape"}}
 	}
+	switch o.Code["R0.6"] {
+	case Pass:
+		return pass(count(len(p.Endpoints), "endpoint") + " of the plan, and no code goes around them (R0.6)")
+	case Fail:
+		return []answer{{outcome: Fail, path: "endpoints", message: "code outside of the adapter knows the provider (R0.6)", fix: "See the findings of R0.6."}}
+	}
 	return open(count(len(p.Endpoints), "endpoint")+" of the plan; whether your code goes around them is not to be seen in a plan",
-		"Search your code for the provider's hosts and SDK outside of one package.")
+		"Look through the code as well: sallyport review PLAN --code DIR.")
 }
 
 // checkMapper keeps R7.1.4.

@@ -77,7 +77,7 @@ func AllRules() []Rule { return append(Rules(), CodeRules()...) }
 // it adds the place. An id that is in no table is a mistake in the program, and
 // is said in the finding rather than by a panic.
 func NewFinding(rule string, o Outcome, message string) Finding {
-	for _, table := range [][]Rule{table, codeTable} {
+	for _, table := range [][]Rule{table, resilient, codeTable} {
 		for _, r := range table {
 			if r.ID != rule {
 				continue

@@ -150,104 +150,60 @@ var examples = map[string]Example{
 		Good: "open_questions: []\n",
 		Bad:  "open_questions:\n  - {about: api, ask: Which version?, look: https://docs.stripe.com/api}\n",
 	},
-	"R0.6": {
-		Language: "go",
-		Good:     "package billing\n\nimport \"example.com/shop/adapters/stripe\"\n\nvar Charge = stripe.Charge\n",
-		Bad:      "package billing\n\nconst customers = \"https://api.stripe.com/v1/customers\"\n",
+	"R4.4": {
+		Good: "endpoints:\n  get_customer: {call: \"GET /v1/customers/{id}\", purpose: Show the payer., effect: read}\nerrors:\n  404: {retry: never, tell: app}\n",
+		Bad:  "endpoints:\n  get_customer: {call: \"GET /v1/customers/{id}\", purpose: Show the payer., effect: read}\nerrors:\n  404: {retry: never}\n",
 	},
-	"R2.1": {
-		Language: "sh",
-		Good:     "# .env.example\nSTRIPE_API_KEY=\n",
-		Bad:      "# .env, tracked by git\nSTRIPE_API_KEY=a-key-that-works\n",
+	"R4.5": {
+		Good: "endpoints:\n  get_customer: {call: \"GET /v1/customers/{id}\", purpose: Show the payer., effect: read}\n  put_customer:\n    call: PUT /v1/customers/{id}\n    purpose: Change the payer.\n    effect: update\n    on_conflict: {read: get_customer, keep: theirs}\n",
+		Bad:  "endpoints:\n  put_customer: {call: \"PUT /v1/customers/{id}\", purpose: Change the payer., effect: update}\n",
 	},
-	"R7.2.1": {
-		Language: "python",
-		Good:     "key = os.environ[\"STRIPE_API_KEY\"]\n",
-		Bad:      "key = \"sk_live_…\"\n",
+	"R4.10": {
+		Good: "endpoints:\n  get_customer: {call: \"GET /v1/customers/{id}\", purpose: Show the payer., effect: read, cache: 5m, fallback: cached}\n",
+		Bad:  "endpoints:\n  put_customer: {call: \"PUT /v1/customers/{id}\", purpose: Change the payer., effect: update, fallback: default, default: \"{}\"}\n",
 	},
-	"R7.2.2": {
-		Language: "go",
-		Good: `package shop
-
-import "net/http"
-
-func checkout(w http.ResponseWriter, r *http.Request) {
-	if err := jobs.Add(r.Context(), "charge", r.FormValue("order")); err != nil {
-		http.Error(w, "try again", http.StatusServiceUnavailable)
-	}
-}
-`,
-		Bad: `package shop
-
-import "net/http"
-
-func checkout(w http.ResponseWriter, r *http.Request) {
-	resp, err := http.Post("https://api.stripe.com/v1/charges", "application/x-www-form-urlencoded", r.Body)
-	if err != nil {
-		http.Error(w, "try again", http.StatusServiceUnavailable)
-		return
-	}
-	resp.Body.Close()
-}
-`,
+	"E2": {
+		Good: "profile:\n  confirmed:\n    limits: {on: 2026-11-23, by: payments}\n",
+		Bad:  "profile:\n  confirmed:\n    limits: {on: 2024-11-23, by: payments}\n",
 	},
-	"R7.2.3": {
-		Language: "typescript",
-		Good: `import Stripe from "stripe";
-const stripe = new Stripe(process.env.STRIPE_API_KEY);
-export async function charge(order) {
-  try { await stripe.charges.create({ amount: order.amount }); } catch (e) { await retryLater(order, e); }
-}
-`,
-		Bad: `import Stripe from "stripe";
-const stripe = new Stripe(process.env.STRIPE_API_KEY);
-export async function charge(order) {
-  try { await stripe.charges.create({ amount: order.amount }); } catch (e) {}
-}
-`,
+	"E12": {
+		Good: "endpoints:\n  list_events: {call: GET /v1/events, purpose: Find lost events., effect: read, timeout: 30s}\ncalls: {deadline: 2m}\n",
+		Bad:  "endpoints:\n  list_events: {call: GET /v1/events, purpose: Find lost events., effect: read, timeout: 2m}\ncalls: {deadline: 2m}\n",
 	},
-	"R7.2.4": {
-		Language: "python",
-		Good: `import stripe
-
-@app.post("/webhooks/stripe")
-def stripe_webhook(request):
-    event = stripe.Webhook.construct_event(request.body, request.headers["Stripe-Signature"], secret)
-    inbox.store(event)
-    return "", 200
-`,
-		Bad: `import stripe
-
-@app.post("/webhooks/stripe")
-def stripe_webhook(request):
-    event = stripe.Webhook.construct_event(request.body, request.headers["Stripe-Signature"], secret)
-    customer = stripe.Customer.retrieve(event.data.object.customer)
-    fulfil(customer)
-    return "", 200
-`,
+	"E13": {
+		Good: "calls: {retry_budget: 20%}\n",
+		Bad:  "calls: {retry_budget: 90%}\n",
 	},
-	"R7.2.5": {
-		Language: "typescript",
-		Good: `app.post("/webhooks/stripe", raw(), (req, res) => {
-  const event = stripe.webhooks.constructEvent(req.body, req.headers["stripe-signature"], secret);
-  inbox.store(event);
-  res.sendStatus(200);
-});
-`,
-		Bad: `app.post("/webhooks/stripe", json(), (req, res) => {
-  inbox.store(req.body);
-  res.sendStatus(200);
-});
-`,
+	"E14": {
+		Good: "endpoints:\n  list_refunds: {call: GET /v1/refunds, purpose: Find refunds., effect: read}\n  refund:\n    call: POST /v1/refunds\n    purpose: Give the money back.\n    effect: irreversible\n    on_unknown: {find: list_refunds, items: data, match: {charge: body.charge}}\n",
+		Bad:  "endpoints:\n  refund: {call: POST /v1/refunds, purpose: Give the money back., effect: irreversible}\n",
 	},
-	"I1": {
-		Language: "python",
-		Good:     "# sallyport" + ":ignore R7.2.1 until=2027-01-01 reason=a key of the public demo account\n",
-		Bad:      "# sallyport" + ":ignore R7.2.1\n",
+	"E15": {
+		Good: "breaker: {failures: 50%, minimum: 20}\n",
+		Bad:  "breaker: {failures: 100%}\n",
 	},
-	"I2": {
-		Language: "python",
-		Good:     "key = demo_key()  # nothing to ignore here\n",
-		Bad:      "# sallyport" + ":ignore R7.2.1 until=2027-01-01 reason=the key that stood here is gone\nkey = demo_key()\n",
+	"E16": {
+		Good: "endpoints:\n  create_customer:\n    call: POST /v1/customers\n    purpose: Register the payer.\n    effect: create\n    fallback: queue\n    idempotency: {header: Idempotency-Key, keep: 24h}\ncalls: {expire: 24h}\n",
+		Bad:  "endpoints:\n  create_customer:\n    call: POST /v1/customers\n    purpose: Register the payer.\n    effect: create\n    fallback: queue\n    idempotency: {header: Idempotency-Key, keep: 24h}\ncalls: {expire: 72h}\n",
+	},
+	"E17": {
+		Good: "limits: {headroom: 80%, mode: enforce}\n",
+		Bad:  "limits: {headroom: 80%, mode: observe}\n",
+	},
+	"E21": {
+		Good: "endpoints:\n  create_many: {call: POST /v1/customers/batch, purpose: Register payers., effect: create}\n  create_one:\n    call: POST /v1/customers\n    purpose: Register the payer.\n    effect: create\n    bulk: {call: create_many, items: customers, answers: results, error: error}\n",
+		Bad:  "endpoints:\n  create_many: {call: POST /v1/customers/batch, purpose: Register payers., effect: create}\n  create_one:\n    call: POST /v1/customers\n    purpose: Register the payer.\n    effect: create\n    bulk: {call: create_many, items: customers, answers: results}\n",
+	},
+	"E33": {
+		Good: "environments:\n  production:\n    secrets: {api_key: env:STRIPE_LIVE_KEY}\n",
+		Bad:  "environments:\n  production:\n    secrets: {api_key: env:STRIPE_TEST_KEY}\n",
+	},
+	"E35": {
+		Good: "destinations:\n  app: {url: \"https://app.example.com/events\", secret: env:APP_SECRET}\n",
+		Bad:  "destinations:\n  app: {url: \"http://app.example.com/events\", secret: env:APP_SECRET}\n",
+	},
+	"E67": {
+		Good: "monitoring: {owner: payments, expect_calls_every: 30m}\n",
+		Bad:  "monitoring: {owner: payments}\n",
 	},
 }

@@ -39,12 +39,16 @@ const (
 )
 
 // Rules is the whole table, in the order of a review, each with its example.
-func Rules() []Rule { return withExamples(table) }
+func Rules() []Rule { return withExamples(slices.Concat(table, resilient)) }
 
 func withExamples(table []Rule) []Rule {
 	table = slices.Clone(table)
 	for i := range table {
-		table[i].Example = examples[table[i].ID]
+		if one, ok := examples[table[i].ID]; ok {
+			table[i].Example = one
+		} else {
+			table[i].Example = codeExamples[table[i].ID]
+		}
 	}
 	return table
 }

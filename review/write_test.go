@@ -56,7 +56,7 @@ func TestText(t *testing.T) {
 	if n := strings.Count(text, "The gateway acts upon every row"); n != 1 {
 		t.Errorf("the title of a rule stands %d times", n)
 	}
-	if last := text[strings.LastIndex(strings.TrimSpace(text), "\n"):]; !strings.Contains(last, "stripe: 1 error, 0 warnings") {
+	if last := text[strings.LastIndex(strings.TrimSpace(text), "\n"):]; !strings.Contains(last, "stripe: 1 error, 1 warning") {
 		t.Errorf("the summary: %q", last)
 	}
 	var b bytes.Buffer

@@ -82,7 +82,10 @@ func TestItems(t *testing.T) {
 	if strings.Join(got, "") != `{"id":"a"}{"id":"b"}{"id":"c"}` || asked != 2 {
 		t.Errorf("got %v in %d requests", got, asked)
 	}
-	for range app.Items(t.Context(), "stripe", "", first()) {
+	for _, err := range app.Items(t.Context(), "stripe", "", first()) {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	if asked != 3 {

@@ -195,7 +195,7 @@ func (l *Limiter) Take(ctx context.Context, q Request) (Turn, error) {
 		return Turn{}, err
 	}
 	err = l.await(ctx, w)
-	return Turn{Waited: l.instant() - start, held: w.held}, err
+	return Turn{Waited: w.ended - start, held: w.held}, err
 }
 
 // join puts a caller in the queue, or says why not.
@@ -235,8 +235,9 @@ func (l *Limiter) await(ctx context.Context, w *waiter) error {
 		select {
 		case <-w.ready: // it came in the same moment
 		default:
+			w.ended = l.instant()
 			l.queue.remove(w)
-			l.look(l.instant())
+			l.look(w.ended)
 			return context.Cause(ctx)
 		}
 	}
@@ -331,7 +332,7 @@ func (l *Limiter) look(now time.Duration) {
 		if at == never {
 			at = now + time.Second
 		}
-		w.refused = l.refusal(max(at-now, time.Millisecond), blocking)
+		w.refused, w.ended = l.refusal(max(at-now, time.Millisecond), blocking), now
 		close(w.ready)
 	}
 	switch {

@@ -12,6 +12,7 @@ type waiter struct {
 	until   time.Duration // when its patience ends
 	ready   chan struct{} // closed when its turn is booked, or refused
 	refused *Refused
+	ended   time.Duration // when its turn was booked or refused
 	held    *slots
 	lane    *lane
 	place   *list.Element // in its lane
@@ -240,7 +241,7 @@ func (l *Limiter) serve(t *tenant, now time.Duration) (given bool, next time.Dur
 		w := ln.queue.Front().Value.(*waiter)
 		at, blocking := l.due(w.parts, now)
 		if at <= now {
-			w.held = l.book(w.parts, now)
+			w.held, w.ended = l.book(w.parts, now), now
 			l.queue.remove(w)
 			if len(t.lanes) > 0 && t.next < len(t.lanes) && t.lanes[t.next] == ln {
 				t.next = (t.next + 1) % len(t.lanes)

@@ -9,7 +9,7 @@ import (
 
 // Defaults of Shared.
 const (
-	DefaultPatience = 15 * time.Millisecond
+	DefaultPatience = 25 * time.Millisecond
 	DefaultTimeout  = 250 * time.Millisecond
 )
 
@@ -30,7 +30,9 @@ type Shared struct {
 	// can again; nil: nobody is told.
 	Log *slog.Logger
 	// Patience is how long callers wait for the ledger before they make do with
-	// a fair part; 0 is DefaultPatience.
+	// a fair part; 0 is DefaultPatience. A ledger that is only slow may give to
+	// others what is taken meanwhile, so it should not be less than it usually
+	// needs.
 	Patience time.Duration
 	// Timeout of a round trip; 0 is DefaultTimeout.
 	Timeout time.Duration

@@ -72,3 +72,14 @@ func (l *Limiter) Trips() uint64 {
 	defer l.mu.Unlock()
 	return l.shared.trips
 }
+
+// Instances is how many share the limits, as far as is known; 1 when they are
+// not shared.
+func (l *Limiter) Instances() int {
+	if l.shared == nil {
+		return 1
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.shared.instances
+}

@@ -11,7 +11,7 @@ import (
 
 // MaxYouth bounds how long an account that lost its memory waits for the
 // instances to join: those that live have come back by then.
-const MaxYouth = 30 * time.Second
+const MaxYouth = 10 * time.Second
 
 // MaxRetry is after how long an instance asks again at the latest, while it has
 // callers: others may have given something back.

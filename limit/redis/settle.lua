@@ -115,7 +115,7 @@ local function settle(slots, people)
 
 	local value = redis.call('HGET', people, id)
 	local me = value and line(value) or {seq = 0, joined = 0, units = 0, untl = 0, had = 0, at = now}
-	local function young() return joined < expected and now - born < min(length + horizon + validity, 30000000) end
+	local function young() return joined < expected and now - born < min(length + horizon + validity, 10000000) end
 
 	if back == 1 and not young() then
 		born, expected, joined = now, 0, 0

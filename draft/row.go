@@ -70,7 +70,8 @@ func (t *table) required() (out []plan.MappingRow) {
 			if slices.ContainsFunc(out, func(o plan.MappingRow) bool { return o.External == escape(p.Name) }) {
 				continue
 			}
-			if row, ok := t.row(p); ok {
+			row, ok := t.row(p)
+			if ok && !slices.ContainsFunc(out, func(o plan.MappingRow) bool { return o.External == row.External }) { // a list has another name
 				row.Direction = "out"
 				out = append(out, row)
 			}

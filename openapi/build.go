@@ -75,29 +75,39 @@ func (b *builder) defect(where, rule, format string, args ...any) {
 }
 
 func (b *builder) paths() {
-	members(b.root.Get("paths"), func(path, item gjson.Result) bool {
-		if !strings.HasPrefix(path.String(), "/") {
+	members(b.root.Get("paths"), func(name, item gjson.Result) bool {
+		// A fragment is never sent. Box tells several operations on one path
+		// apart by it, which are one request to anybody else.
+		path, fragment, _ := strings.Cut(name.String(), "#")
+		if !strings.HasPrefix(path, "/") {
 			return true // extensions
 		}
-		item = b.follow(item, path.String())
-		shared := item.Get("parameters")
-		members(item, func(method, o gjson.Result) bool {
-			if !slices.Contains(methods, method.String()) {
-				return true
-			}
-			where := strings.ToUpper(method.String()) + " " + path.String()
-			if o = b.follow(o, where); o.IsObject() {
-				b.operation(strings.ToUpper(method.String()), path.String(), o, shared)
-				b.document.Operations[len(b.document.Operations)-1].Server = b.server(item, o)
-			} else {
-				b.defect(where, "no-operation", "what stands here is no operation")
-			}
-			return true
-		})
+		if fragment != "" {
+			b.defect(name.String(), "path-with-fragment", "requests go to %s; what follows # is not sent", path)
+		}
+		b.path(path, b.follow(item, path))
 		return true
 	})
 	slices.SortStableFunc(b.document.Operations, func(a, c Operation) int {
 		return cmp.Or(cmp.Compare(a.Path, c.Path), cmp.Compare(a.Method, c.Method))
+	})
+}
+
+// path takes the operations on one path.
+func (b *builder) path(path string, item gjson.Result) {
+	shared := item.Get("parameters")
+	members(item, func(name, o gjson.Result) bool {
+		if !slices.Contains(methods, name.String()) {
+			return true
+		}
+		method := strings.ToUpper(name.String())
+		if o = b.follow(o, method+" "+path); o.IsObject() {
+			b.operation(method, path, o, shared)
+			b.document.Operations[len(b.document.Operations)-1].Server = b.server(item, o)
+		} else {
+			b.defect(method+" "+path, "no-operation", "what stands here is no operation")
+		}
+		return true
 	})
 }
 

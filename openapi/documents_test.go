@@ -31,7 +31,7 @@ var documents = []struct {
 	{"testdata/adyen-webhooks-v1.json.gz", "openapi 3.1.0", 0, 115, 48, 0, "missing-server 1"},
 	{"testdata/algolia-search.yml.gz", "openapi 3.0.2", 78, 247, 0, 0, ""},
 	{"testdata/asana.yaml.gz", "openapi 3.0.0", 247, 273, 0, 0, ""},
-	{"testdata/box.json.gz", "openapi 3.0.2", 296, 305, 0, 0, ""},
+	{"testdata/box.json.gz", "openapi 3.0.2", 296, 305, 0, 0, "path-with-fragment 19"},
 	{"testdata/datadog-v1.yaml.gz", "openapi 3.0.0", 235, 1209, 0, 0, ""},
 	{"testdata/digitalocean.tar.gz", "openapi 3.0.0", 659, 933, 0, 2848, ""},
 	{"testdata/discord.json.gz", "openapi 3.1.0", 242, 539, 0, 0, ""},

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/sallyport/sallyport/integration"
 )
@@ -93,4 +96,30 @@ func (b *body) keep() (kept []byte, ok bool) {
 	defer again.Close()
 	kept, err = io.ReadAll(io.LimitReader(again, MaxReplay))
 	return kept, err == nil
+}
+
+// withoutFields takes fields out of a form that is held: there callers put the
+// credential that their SDKs insist on. The order of the others stays.
+func (b *body) withoutFields(contentType string, names []string) {
+	if b.stream || b.length == 0 || !strings.HasPrefix(contentType, "application/x-www-form-urlencoded") {
+		return
+	}
+	content, whole := b.keep()
+	if !whole {
+		return
+	}
+	kept := make([]string, 0, 8)
+	for pair := range strings.SplitSeq(string(content), "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if plain, err := url.QueryUnescape(name); err == nil && slices.Contains(names, plain) {
+			continue
+		}
+		kept = append(kept, pair)
+	}
+	rest := []byte(strings.Join(kept, "&"))
+	if len(rest) == len(content) {
+		return
+	}
+	b.close()
+	*b = body{bytes: rest, length: int64(len(rest))}
 }

@@ -148,6 +148,7 @@ type Service struct {
 	create     *operation
 	fixed      []fixedHeader // of the profile, on every request that lacks them
 	pinQuery   [2]string     // version pin in the query: name and value
+	forms      []string      // fields of form bodies that hold a credential
 	homes      []home        // base URLs a caller's URL may begin with
 }
 
@@ -190,6 +191,9 @@ func New(c Config) (*Service, error) {
 	}
 	if s.credential, err = applier(c.Plan); err != nil {
 		return nil, err
+	}
+	for _, auth := range profile.Auth {
+		s.forms = append(s.forms, auth.Forms...)
 	}
 	if s.dialect, err = classify.Compile(profile); err != nil {
 		return nil, fmt.Errorf("call: profile %s: %w", profile.ID, err)

@@ -287,3 +287,18 @@ func TestRecordedBefore(t *testing.T) {
 		}
 	})
 }
+
+// R2.1: a credential that an SDK puts into a form does not go out beside ours.
+func TestCredentialInAForm(t *testing.T) {
+	t.Parallel()
+	p := parse(t, strings.NewReplacer("uses: stripe", "uses: slack", "profile: {version: 2026-08-26.dahlia}\n", "").Replace(stripePlan))
+	b := newBundle(t, p, "development", answer(200, `{"ok":true}`))
+	r := request(t, http.MethodPost, "https://slack.com/api/chat.postMessage", "channel=C1&token=xoxb-of+the-caller&text=a%26b&to%6ben=x")
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if _, _, _, err := b.ask(t, r); err != nil {
+		t.Fatal(err)
+	}
+	if sent := string(b.provider.sent[0]); sent != "channel=C1&text=a%26b" || b.provider.asked[0].ContentLength != int64(len(sent)) {
+		t.Errorf("sent %q, length %d", sent, b.provider.asked[0].ContentLength)
+	}
+}

@@ -100,6 +100,9 @@ func (s *Service) begin(r *http.Request, path, raw string, ask asked) (*journey,
 	j.url = &j.place
 	s.place(j.url, path, raw, r.URL.RawQuery)
 	s.credential.Strip(j.header, j.url)
+	if len(s.forms) > 0 {
+		j.body.withoutFields(j.header.Get("Content-Type"), s.forms)
+	}
 	for _, h := range s.fixed {
 		if _, ok := j.header[h.name]; !ok {
 			j.header[h.name] = h.values

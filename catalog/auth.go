@@ -14,9 +14,12 @@ type Auth struct {
 	Flow string `yaml:"flow,omitempty" json:"flow,omitempty"`
 	// In, Name and Prefix say where the key goes and, for every other kind but
 	// basic, where the token goes; empty then is "Authorization: Bearer ".
-	In          string   `yaml:"in,omitempty" json:"in,omitempty" jsonschema:"enum=header,enum=query,enum=path,enum=body"`
-	Name        string   `yaml:"name,omitempty" json:"name,omitempty"`                   // header, parameter, member of the JSON body, or what precedes the key in its part of the path
-	Prefix      string   `yaml:"prefix,omitempty" json:"prefix,omitempty"`               // before the key, with its space: "Bearer "
+	In     string `yaml:"in,omitempty" json:"in,omitempty" jsonschema:"enum=header,enum=query,enum=path,enum=body"`
+	Name   string `yaml:"name,omitempty" json:"name,omitempty"`     // header, parameter, member of the JSON body, or what precedes the key in its part of the path
+	Prefix string `yaml:"prefix,omitempty" json:"prefix,omitempty"` // before the key, with its space: "Bearer "
+	// Forms names fields of form bodies in which the provider takes the key as
+	// well, as its SDKs send it there. What a caller puts there is taken out.
+	Forms       []string `yaml:"forms,omitempty" json:"forms,omitempty"`
 	KeyPrefixes []string `yaml:"key_prefixes,omitempty" json:"key_prefixes,omitempty"`   // how any key starts
 	LivePrefix  []string `yaml:"live_prefixes,omitempty" json:"live_prefixes,omitempty"` // how a production key starts (R2.11)
 	TestPrefix  []string `yaml:"test_prefixes,omitempty" json:"test_prefixes,omitempty"` // how a sandbox key starts

@@ -45,6 +45,22 @@ func TestSlackSDK(t *testing.T) {
 	}
 }
 
+// R9.3: the same through the http.RoundTripper of a Go program: the token that the
+// SDK puts into every form does not reach the provider.
+func TestSlackSDKFromGo(t *testing.T) {
+	t.Parallel()
+	byDocument := strings.Replace(slackPlan, "POST /conversations.list", "GET /conversations.list", 1)
+	provider := stand(t, byDocument, "slack_web_openapi_v2.json.gz")
+	g := start(t, "slack", fmt.Sprintf(slackPlan, provider.url))
+	client, err := g.app.Client("slack", "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last http.Header
+	seen := slack.OptionOnResponseHeaders(func(_ string, h http.Header) { last = h })
+	exerciseSlack(t, slack.New("xoxb-of-the-caller", slack.OptionHTTPClient(client), seen), provider, &last)
+}
+
 func exerciseSlack(t *testing.T, sdk *slack.Client, provider *upstream, last *http.Header) {
 	t.Helper()
 	ctx := t.Context()

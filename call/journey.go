@@ -90,8 +90,8 @@ func (s *Service) admit(ctx context.Context, j *journey) (secret integration.Sec
 	}
 	secret = s.secret()
 	if refusal = s.authorize(j, secret); refusal == nil {
-		turn, err := s.limiter.Take(ctx, limit.Request{Path: j.path, Method: j.call.Method, Endpoint: j.op.name})
-		j.waited += turn.Waited
+		j.slot, err = s.limiter.Take(ctx, j.asks())
+		j.waited += j.slot.Waited
 		if err != nil {
 			refusal = turnless(ctx, err)
 		} else if refusal = j.turn.begin(ctx); refusal == nil {

@@ -304,6 +304,24 @@ func (c *checker) extractPath(path, s string) {
 	}
 }
 
+// ownLimits puts the numbers of a contract in the place of the published ones.
+func (c *checker) ownLimits() {
+	list := c.plan.Provider.Limits.List
+	known := make([]string, len(list))
+	for i := range list {
+		known[i] = list[i].Name
+	}
+	for _, name := range sorted(c.plan.Profile.Limits) {
+		path := "profile.limits." + name
+		c.atLeast(path, c.plan.Profile.Limits[name], 1)
+		if !c.refer(path, name, "limit", known) {
+			continue
+		}
+		l := &list[slices.Index(known, name)]
+		l.Limit, l.Optional = c.plan.Profile.Limits[name], false
+	}
+}
+
 // overlay gives the plan its provider: a copy of the profile with what the
 // plan overrides. The catalog's own profile is never changed.
 func (c *checker) overlay(catalogue func(id string) (*catalog.Profile, error)) {
@@ -323,4 +341,5 @@ func (c *checker) overlay(catalogue func(id string) (*catalog.Profile, error)) {
 	if p.Profile.BaseURL != "" {
 		p.Provider.API.BaseURL = p.Profile.BaseURL
 	}
+	c.ownLimits()
 }

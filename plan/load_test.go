@@ -412,3 +412,35 @@ func BenchmarkLoad(b *testing.B) {
 		}
 	}
 }
+
+// R4.12: the numbers of a contract take the place of the published ones, and an
+// optional limit that is named is kept; the catalog's own profile stays as it is.
+func TestOwnLimits(t *testing.T) {
+	t.Parallel()
+	text := `sallyport: 1
+service: stripe
+uses: stripe
+need: x
+profile: {limits: {live: 500, search: 30}}
+environments: {development: {}}
+auth: {use: api_key}
+endpoints: {a: {call: GET /v1/a, purpose: x, effect: read}}
+`
+	p, err := plan.Parse("stripe.yaml", []byte(text), catalog.Load)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]catalog.Limit{}
+	for _, l := range p.Provider.Limits.List {
+		found[l.Name] = l
+	}
+	if found["live"].Limit != 500 || found["search"].Limit != 30 || found["search"].Optional {
+		t.Errorf("got %+v", found)
+	}
+	if again, err := catalog.Load("stripe"); err != nil || again.Limits.List[0].Limit == 500 {
+		t.Error("the catalog was changed")
+	}
+	if _, err := plan.Parse("stripe.yaml", []byte(strings.Replace(text, "live: 500", "life: 0", 1)), catalog.Load); err == nil || !strings.Contains(err.Error(), `did you mean "live"`) || !strings.Contains(err.Error(), "0 is too small") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -124,6 +124,9 @@ type ProfileOverlay struct {
 	Version string `yaml:"version,omitempty" json:"version,omitempty"`
 	// The provider's API document the plan was made from.
 	Spec *Spec `yaml:"spec,omitempty" json:"spec,omitempty"`
+	// Numbers of your own contract, by name of the profile's limit: they take the
+	// place of the published ones. An optional limit that stands here is kept.
+	Limits map[string]int `yaml:"limits,omitempty" json:"limits,omitempty" keys:"^[A-Za-z0-9][A-Za-z0-9_.-]*$"`
 	// Base URL of the API, instead of the profile's.
 	BaseURL string `yaml:"base_url,omitempty" json:"base_url,omitempty" jsonschema:"pattern=^https?://[^/?#@ ]+(/[^?# ]*)?$" want:"an absolute http or https URL without user, query or fragment"`
 	// Sections of the profile a person has vouched for: api, auth, limits,

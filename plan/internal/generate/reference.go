@@ -179,7 +179,7 @@ func (w *reference) defaults() {
 func (w *reference) notYet() error {
 	p, err := plan.Load(exampleFile, func(string) (*catalog.Profile, error) {
 		return &catalog.Profile{
-			Limits:   catalog.Limits{List: []catalog.Limit{{Name: "NAME", Limit: 100, Window: 60, Unit: "points"}}},
+			Limits:   catalog.Limits{List: []catalog.Limit{{Name: "live", Limit: 100, Window: 60}, {Name: "search", Limit: 20, Window: 1}}},
 			Webhooks: &catalog.Webhooks{},
 		}, nil
 	})

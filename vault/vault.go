@@ -1,25 +1,30 @@
-// Package vault turns secret references into secrets and keeps them in memory.
+// Package vault keeps secrets: it turns the references of plans into secrets,
+// and seals what tenants entrust to us.
 //
 // A plan holds references, never values (R2.1, R2.8):
 //
-//	env:NAME    an environment variable
-//	file:PATH   a file; one trailing newline is cut off
+//	env:NAME                an environment variable
+//	file:PATH               a file; one trailing newline is cut off
+//	vault:MOUNT/PATH#FIELD  HashiCorp Vault or OpenBao, KV version 2
+//	ssm:NAME                a parameter of AWS Systems Manager
 //
 // Several references under one name are all valid at once, so that a secret
-// can be rotated with overlap (R2.9). References are resolved at start and
-// again on Reload; a failed reload keeps what was there.
+// can be rotated with overlap (R2.9). References are resolved at start, again
+// on Reload and by Watch. A secret whose place does not answer then stays as it
+// was.
 //
-// vault: and ssm: are references of the plan format that this version can't
-// resolve; an environment that uses them is refused at start, by name.
+// A Sealer encrypts tokens and keys of tenants for the database (R2.7). A
+// Keyset, or a key service, holds the master key; a Rotation swaps it.
 package vault
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/sallyport/sallyport/catalog"
@@ -27,71 +32,20 @@ import (
 	"github.com/sallyport/sallyport/plan"
 )
 
-// maxFile bounds a secret file; a key of more than 64 KB is a mistake.
-const maxFile = 64 << 10
-
-// Environment looks up an environment variable; os.LookupEnv is one.
-type Environment func(name string) (value string, ok bool)
-
-// errNoReference does not show the value: whoever wrote a secret where a
-// reference belongs must not find it in the log as well.
-var errNoReference = errors.New("the value (not shown) is no secret reference; write env:NAME or file:PATH, never the secret itself")
-
-// Resolve returns the secret behind one reference. Its errors name the
-// reference, never a value.
-func Resolve(reference string, lookup Environment) (integration.Secret, error) {
-	scheme, rest, ok := strings.Cut(reference, ":")
-	if !ok || rest == "" {
-		return integration.Secret{}, errNoReference
-	}
-	switch scheme {
-	case "env":
-		v, ok := lookup(rest)
-		if !ok {
-			return integration.Secret{}, fmt.Errorf("%s: the environment variable %s is not set", reference, rest)
-		}
-		if v == "" {
-			return integration.Secret{}, fmt.Errorf("%s: the environment variable %s is empty", reference, rest)
-		}
-		return integration.NewSecret(v), nil
-	case "file":
-		return readFile(reference, rest)
-	case "vault", "ssm":
-		return integration.Secret{}, fmt.Errorf("%s: this version resolves env: and file: only; mount the secret as a file and write file:PATH", reference)
-	}
-	return integration.Secret{}, errNoReference
-}
-
-func readFile(reference, path string) (integration.Secret, error) {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return integration.Secret{}, fmt.Errorf("%s: there is no such file", reference)
-	case err != nil:
-		return integration.Secret{}, fmt.Errorf("%s: %w", reference, err)
-	case info.IsDir():
-		return integration.Secret{}, fmt.Errorf("%s: it is a folder, not a file", reference)
-	case info.Size() > maxFile:
-		return integration.Secret{}, fmt.Errorf("%s: the file has %d bytes; a secret has at most %d", reference, info.Size(), maxFile)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return integration.Secret{}, fmt.Errorf("%s: %w", reference, err)
-	}
-	v := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
-	if v == "" {
-		return integration.Secret{}, fmt.Errorf("%s: the file is empty", reference)
-	}
-	return integration.NewSecret(v), nil
-}
-
 // Secrets are the resolved secrets of one plan in one environment. It is safe
 // for use by many goroutines.
 type Secrets struct {
 	plan        *plan.Plan
 	environment string
-	lookup      Environment
-	current     atomic.Pointer[map[string][]integration.Secret]
+	resolver    *Resolver
+	reloading   sync.Mutex
+	current     atomic.Pointer[resolved]
+}
+
+// resolved is what was read at one time.
+type resolved struct {
+	byName      map[string][]integration.Secret
+	byReference map[string][]integration.Secret
 }
 
 // Open resolves every secret the plan needs in the environment: its own, and
@@ -99,44 +53,75 @@ type Secrets struct {
 // a line: references that don't resolve, secrets that the plan needs and does
 // not name, live keys outside production and test keys inside it (R2.11).
 func Open(p *plan.Plan, environment string, lookup Environment) (*Secrets, error) {
-	s := &Secrets{plan: p, environment: environment, lookup: lookup}
-	if err := s.Reload(); err != nil {
+	return OpenWith(context.Background(), p, environment, NewResolver(lookup))
+}
+
+// OpenWith is Open with a resolver that several plans share, so that they log
+// in at a vault once.
+func OpenWith(ctx context.Context, p *plan.Plan, environment string, resolver *Resolver) (*Secrets, error) {
+	s := &Secrets{plan: p, environment: environment, resolver: resolver}
+	if err := s.ReloadContext(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// Reload resolves the references again. When it fails nothing changes.
-func (s *Secrets) Reload() error {
+// Reload is ReloadContext without a context.
+func (s *Secrets) Reload() error { return s.ReloadContext(context.Background()) }
+
+// ErrStale marks references whose place did not answer: the secrets are as they
+// were, the others are fresh.
+var ErrStale = errors.New("the last value stays in use")
+
+// ReloadContext resolves the references again. On an error nothing changes,
+// unless it is only that the place of some references did not answer (every
+// problem is ErrStale): then those keep their last value.
+func (s *Secrets) ReloadContext(ctx context.Context) error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
 	env, ok := s.plan.Environments[s.environment]
 	if !ok {
 		return fmt.Errorf("%s: the plan has no environment %q; it has %s", s.plan.Service, s.environment, strings.Join(names(s.plan.Environments), ", "))
 	}
-	resolved := make(map[string][]integration.Secret)
-	var problems []error
-	resolve := func(name, at string, references []string) {
-		for _, reference := range references {
-			secret, err := Resolve(reference, s.lookup)
-			if err != nil {
-				problems = append(problems, fmt.Errorf("%s: %s: %w", s.plan.Service, at, err))
-				continue
-			}
-			resolved[name] = append(resolved[name], secret)
-		}
-	}
+	r := reading{ctx: ctx, secrets: s, last: s.current.Load(), fresh: &resolved{byName: map[string][]integration.Secret{}, byReference: map[string][]integration.Secret{}}}
 	for _, name := range names(env.Secrets) {
-		resolve(name, "environments."+s.environment+".secrets."+name, env.Secrets[name])
+		r.resolve(name, "environments."+s.environment+".secrets."+name, env.Secrets[name])
 	}
 	for _, name := range names(s.plan.Destinations) {
-		resolve(destinationKey(name), "destinations."+name+".secret", []string{s.plan.Destinations[name].Secret})
+		r.resolve(destinationKey(name), "destinations."+name+".secret", []string{s.plan.Destinations[name].Secret})
 	}
-	problems = append(problems, s.missing(env)...)
-	problems = append(problems, s.mixed(resolved[APIKey])...)
-	if err := errors.Join(problems...); err != nil {
+	r.problems = append(r.problems, s.missing(env)...)
+	r.problems = append(r.problems, s.mixed(r.fresh.byName[APIKey])...)
+	if err := errors.Join(r.problems...); err != nil {
 		return err
 	}
-	s.current.Store(&resolved)
-	return nil
+	s.current.Store(r.fresh)
+	return errors.Join(r.stale...)
+}
+
+// reading is one resolving of all references.
+type reading struct {
+	ctx             context.Context //nolint:containedctx // it lives as long as one call
+	secrets         *Secrets
+	last, fresh     *resolved
+	problems, stale []error
+}
+
+func (r *reading) resolve(name, at string, references []string) {
+	for _, reference := range references {
+		list, err := r.secrets.resolver.All(r.ctx, reference)
+		if err != nil {
+			err = fmt.Errorf("%s: %s: %w", r.secrets.plan.Service, at, err)
+			if r.last == nil || len(r.last.byReference[reference]) == 0 || !remote(reference) {
+				r.problems = append(r.problems, err)
+				continue
+			}
+			list = r.last.byReference[reference]
+			r.stale = append(r.stale, fmt.Errorf("%w; %w", err, ErrStale))
+		}
+		r.fresh.byReference[reference] = list
+		r.fresh.byName[name] = append(r.fresh.byName[name], list...)
+	}
 }
 
 // The names of secrets that stages ask for.
@@ -208,7 +193,7 @@ func prefixOf(key integration.Secret, prefixes []string) string {
 }
 
 // All returns the secrets under name, newest first; nil when there are none.
-func (s *Secrets) All(name string) []integration.Secret { return (*s.current.Load())[name] }
+func (s *Secrets) All(name string) []integration.Secret { return s.current.Load().byName[name] }
 
 // First returns the secret to use under name: the first listed. It is empty
 // when there is none.

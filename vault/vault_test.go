@@ -158,8 +158,8 @@ func TestResolveErrors(t *testing.T) {
 		"file:/nope":         "no such file",
 		"file:" + dir:        "it is a folder",
 		"file:" + big:        "at most",
-		"vault:secret/a#b":   "env: and file: only",
-		"ssm:/prod/x":        "env: and file: only",
+		"vault:secret/a#b":   "set VAULT_ADDR",
+		"ssm:/prod/x":        "set AWS_REGION",
 		"https://x.test/key": "is no secret reference",
 	} {
 		secret, err := vault.Resolve(reference, lookup(nil))

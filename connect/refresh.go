@@ -305,6 +305,9 @@ func (r *renewal) dead(ctx context.Context, no *oauth.Error) error {
 	if err != nil {
 		return errors.Join(no, err)
 	}
+	if !c.State.Usable() { // it was ended while the provider was asked
+		return errors.Join(&StateError{Connection: c.ID, State: c.State, Reason: c.Reason}, r.release(ctx, true))
+	}
 	for i := range sealed {
 		if sealed[i].Field == fieldRefresh && sealed[i].Fingerprint != r.used.Fingerprint() {
 			return r.release(ctx, true)

@@ -97,7 +97,8 @@ func journey(t *testing.T, provider string) {
 // called makes a request with the credential and looks at where it went.
 func called(t *testing.T, s *stage, c interface {
 	Apply(r *http.Request) (string, error)
-}) {
+},
+) {
 	t.Helper()
 	one := s.services[0]
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://api.example.com/x", http.NoBody)

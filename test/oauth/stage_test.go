@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -107,11 +108,37 @@ func profileAuth(t testing.TB, provider, kind string) (*catalog.Profile, catalog
 	return nil, catalog.Auth{}
 }
 
+// emptyDatabase is a file with all tables and nothing in them: making it takes
+// longer than most tests here.
+var emptyDatabase = sync.OnceValue(func() []byte {
+	folder, err := os.MkdirTemp("", "oauth-test")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	path := filepath.Join(folder, "empty.db")
+	store, err := sqlite.Open(context.Background(), path, sqlite.Options{})
+	if err == nil {
+		err = store.Close()
+	}
+	if err != nil {
+		panic(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		panic(err)
+	}
+	return content
+})
+
 // open makes a store, a sealer and the first instance.
 func open(t testing.TB, server *sandbox.OAuth, transport http.RoundTripper, service connect.Service, tick *clock) *stage {
 	t.Helper()
 	s := &stage{t: t, clock: tick, server: server, log: &bytes.Buffer{}}
 	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "test.db"), emptyDatabase(), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	store, err := sqlite.Open(t.Context(), filepath.Join(folder, "test.db"), sqlite.Options{Now: s.clock.Now})
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ func (w *writer) frame() {
 	p.Limits = plan.Limits{Headroom: plan.DefaultHeadroom, Wait: plan.Duration(plan.DefaultLimitWait)}
 	p.Monitoring = plan.Monitoring{Owner: w.Answers.Owner, Notify: []string{"ops"}, Runbook: "docs/runbooks/" + w.service + ".md"}
 	p.Decision = w.decision()
-	p.Rollout, p.Exit = w.rollout(), w.exit()
+	p.Rollout, p.Exit, p.Points = w.rollout(), w.exit(), w.points()
 }
 
 // credential picks a kind of credential: a key where there is one, since it

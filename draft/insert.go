@@ -153,6 +153,11 @@ func (m *merger) insert(existing []byte) ([]byte, error) {
 	for _, name := range slices.Sorted(maps.Keys(m.add.Environments)) {
 		in.entry("environments", name)
 	}
+	if len(m.old.Points) > 0 {
+		for _, id := range slices.Sorted(maps.Keys(m.add.Points)) {
+			in.entry("points", id)
+		}
+	}
 	if m.add.Webhooks != nil && m.old.Webhooks != nil {
 		for _, kind := range slices.Sorted(maps.Keys(m.add.Webhooks.Events)) {
 			in.entry("webhooks", "events", kind)
@@ -350,6 +355,7 @@ func flatten(p *plan.Plan) (map[string]string, error) {
 	}
 	delete(tree, "open_questions")
 	delete(tree, "considered")
+	delete(tree, "points")
 	out := map[string]string{}
 	var walk func(path string, v any)
 	walk = func(path string, v any) {
@@ -376,5 +382,8 @@ func flatten(p *plan.Plan) (map[string]string, error) {
 	walk("", tree)
 	delete(out, "decision.review_by")
 	delete(out, "decision.why")
+	maps.DeleteFunc(out, func(path, _ string) bool {
+		return strings.HasPrefix(path, "decision.weighed.") || strings.HasPrefix(path, "rollout.") || strings.HasPrefix(path, "exit.")
+	})
 	return out, nil
 }

@@ -219,9 +219,23 @@ func (m *merger) sections() {
 	section("errors", len(o.Errors) == 0, len(f.Errors) > 0, func() { a.Errors = f.Errors })
 	section("rollout", o.Rollout == nil, f.Rollout != nil, func() { a.Rollout = f.Rollout })
 	section("exit", o.Exit == nil, f.Exit != nil, func() { a.Exit = f.Exit })
+	section("points", len(o.Points) == 0, len(f.Points) > 0, func() { a.Points = f.Points })
+	for _, id := range slices.Sorted(maps.Keys(f.Points)) {
+		if len(o.Points) > 0 && !has(o.Points, id) && !m.same {
+			m.point(id)
+		}
+	}
 	section("limits", o.Limits == plan.Limits{}, f.Limits != plan.Limits{}, func() { a.Limits = f.Limits })
 	noMonitoring := o.Monitoring.ExpectCallsEvery == 0 && len(o.Monitoring.Notify) == 0 && o.Monitoring.Owner == "" && o.Monitoring.Runbook == ""
 	section("monitoring", noMonitoring, len(f.Monitoring.Notify) > 0, func() { a.Monitoring = f.Monitoring })
+}
+
+func (m *merger) point(id string) {
+	if m.add.Points == nil {
+		m.add.Points = map[string]plan.Point{}
+	}
+	m.add.Points[id] = m.fresh.Points[id]
+	m.added("points." + id)
 }
 
 func (m *merger) webhooks() {

@@ -53,8 +53,12 @@ func handEdit(t *rapid.T, lines []string) []string {
 // every line stands, in order, and a second time nothing is added.
 func TestHandEditsSurvive(t *testing.T) {
 	t.Parallel()
-	p, _ := write(t, input(t, "stripe", need))
-	in := input(t, "stripe", need)
+	const small = "Send an invoice and follow its status"
+	p, _ := write(t, input(t, "stripe", small))
+	if p.Webhooks == nil || len(p.Mappings) == 0 {
+		t.Fatal("the plan is too small to show anything")
+	}
+	in := input(t, "stripe", small)
 	in.Need += "; refund a charge"
 	in.Endpoints = []string{"GET /v1/balance"}
 	other, _ := write(t, in)
@@ -73,7 +77,7 @@ func TestHandEditsSurvive(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if fresh == p && bytes.Contains(edited, []byte("need: "+need)) && !bytes.Equal(merged, edited) {
+			if fresh == p && bytes.Contains(edited, []byte("need: "+small)) && !bytes.Equal(merged, edited) {
 				t.Fatalf("the same need changed the file: %v", changes.Added)
 			}
 			subsequence(t, edited, merged)
@@ -91,7 +95,7 @@ func TestHandEditsSurvive(t *testing.T) {
 // unchanged to the byte.
 func subsequence(t *rapid.T, before, after []byte) {
 	rest := strings.Split(string(after), "\n")
-	for _, line := range strings.Split(strings.TrimRight(string(before), "\n "), "\n") {
+	for _, line := range strings.Split(strings.TrimRight(string(before), "\n"), "\n") {
 		i := slices.Index(rest, line)
 		if i < 0 {
 			t.Fatalf("the line %q is gone or moved", line)

@@ -215,6 +215,20 @@ func TestStripeFrame(t *testing.T) {
 	if p.Profile.Version != "2026-08-26.dahlia" || p.Profile.Spec.SHA256 == "" { // R0.3
 		t.Errorf("profile %+v", p.Profile)
 	}
+	if b, sdk, buy := p.Decision.Totals(); len(p.Decision.Weighed) < 5 || b <= buy || sdk == 0 {
+		t.Errorf("weighed %d %d %d: %+v", b, sdk, buy, p.Decision.Weighed)
+	}
+	if len(p.Rollout.Steps) < 4 || p.Rollout.Stop == "" || !strings.Contains(p.Rollout.Back, "pay_invoice") || p.Exit.Export == "" || p.Exit.Delete == "" || p.Exit.Replace == "" {
+		t.Errorf("rollout %+v, exit %+v", p.Rollout, p.Exit)
+	}
+	for id, point := range p.Points { // what is open has a place to look
+		if point.Ask != "" && point.Look == "" || point.Ask+point.Value+point.Because == "" {
+			t.Errorf("%s: %+v", id, point)
+		}
+	}
+	if p.Points["E46"].Value == "" || p.Points["E22"].Because == "" || p.Points["E54"].Ask == "" || len(p.Points) > 24 {
+		t.Errorf("points %+v", p.Points)
+	}
 	dev, live := p.Environments["development"].Secrets, p.Environments["production"].Secrets
 	for name := range dev { // R2.11
 		if dev[name][0] == live[name][0] || !strings.HasPrefix(dev[name][0], "env:") {

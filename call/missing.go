@@ -41,7 +41,9 @@ func (s *Service) missing(ctx context.Context, j *journey, status int) {
 	if err == nil {
 		id := uuid.Must(uuid.NewV7()).String()
 		about := c.Tenant + ":" + j.path + ":" + now.UTC().Format(time.DateOnly)
-		err = s.told(context.WithoutCancel(ctx), integration.OwnEvent(id, c.Service, to, integration.EventResourceMissing, about, c.Tenant, now, payload))
+		e := integration.OwnEvent(id, c.Service, to, integration.EventResourceMissing, about, c.Tenant, now, payload)
+		e.Subject = j.path
+		err = s.told(context.WithoutCancel(ctx), e)
 	}
 	if err != nil {
 		s.log.LogAttrs(ctx, slog.LevelError, "call.missing_not_told", slog.String("call", c.ID), slog.String("destination", to), slog.Any("error", err))

@@ -42,21 +42,22 @@ local function faded(o, now, length) return floor(o.had * (1000 - min(floor((now
 
 local function settle(slots, people)
 	local share, length, slot, horizon, validity = number(), number(), number(), number(), number()
-	local epoch, sequence, join, back, all = text(), number(), number(), number(), number()
+	local epoch, sequence, join, back, all = number(), number(), number(), number(), number()
 	local known, ceiling, want, least, left, leftfor, ends = number(), number(), number(), number(), number(), number(), number()
 	local entries = number()
 	local from = at
 	at = at + 2 * entries
 
-	local v = redis.call('HMGET', slots, 'e', 'b', 't', 'o', 'm', 'n', 'd', 'u', 'x', 'j', 'w')
+	-- what belongs to the account as a whole is one value, its slots are arrays of
+	-- 64 in a value each, read and written at most once
 	local now = time
 	local first = floor((now - length) / slot)
 	local e, born, last, low, high, total, debt, debtend, expected, joined, hungry
-	if v[1] then
-		e, born, last, low, high = v[1], tonumber(v[2]), tonumber(v[3]), tonumber(v[4]), tonumber(v[5])
-		total, debt, debtend, expected, joined, hungry = tonumber(v[6]), tonumber(v[7]), tonumber(v[8]), tonumber(v[9]), tonumber(v[10]), tonumber(v[11])
+	local v = redis.call('HGET', slots, 'account')
+	if v then
+		e, born, last, low, high, total, debt, debtend, expected, joined, hungry = unpack(cmsgpack.unpack(v))
 	else
-		e, born, last, low, high = whole(now), now, now, first, first
+		e, born, last, low, high = now, now, now, first, first
 		total, debt, debtend, expected, joined, hungry = 0, 0, 0, 0, 0, 0
 	end
 	if last > now then
@@ -64,33 +65,50 @@ local function settle(slots, people)
 		first = floor((now - length) / slot)
 	end
 
-	-- several slots at once: f gets each and its units, and stops with true
+	local blocks, changed = {}, {}
+	local function block(c)
+		local b = blocks[c]
+		if b == nil then
+			local raw = redis.call('HGET', slots, whole(c))
+			b = raw and cmsgpack.unpack(raw) or false
+			blocks[c] = b
+		end
+		return b
+	end
+	-- f gets each slot from a to b that holds something, and stops with true
 	local function each(a, b, f)
-		for i = a, b, 200 do
-			local names = {}
-			for k = i, min(b, i + 199) do names[#names + 1] = whole(k) end
-			local got = redis.call('HMGET', slots, unpack(names))
-			for k = 1, #names do
-				if f(i + k - 1, tonumber(got[k] or 0), names[k]) then return end
+		local k = a
+		while k <= b do
+			local c = floor(k / 64)
+			local units = block(c)
+			local stop = min(b, c * 64 + 63)
+			if units then
+				for i = k - c * 64 + 1, stop - c * 64 + 1 do
+					if units[i] ~= 0 and f(c * 64 + i - 1, units[i]) then return end
+				end
 			end
+			k = stop + 1
 		end
 	end
 
 	if low < first then
+		each(low, min(first - 1, high), function(_, units) total = total - units end)
 		local gone = {}
-		each(low, min(first - 1, high), function(_, units, name)
-			if units ~= 0 then
-				total = total - units
-				gone[#gone + 1] = name
-			end
-		end)
-		for i = 1, #gone, 200 do redis.call('HDEL', slots, unpack(gone, i, min(#gone, i + 199))) end
+		for c = floor(low / 64), min(floor(first / 64) - 1, floor(high / 64)) do
+			if block(c) then gone[#gone + 1] = whole(c) end
+			blocks[c] = false
+		end
+		if #gone > 0 then redis.call('HDEL', slots, unpack(gone)) end
 		low = first
 	end
 
 	local function keep()
-		redis.call('HSET', slots, 'e', e, 'b', whole(born), 't', whole(now), 'o', whole(low), 'm', whole(high), 'n', whole(total),
-			'd', whole(debt), 'u', whole(debtend), 'x', whole(expected), 'j', whole(joined), 'w', whole(hungry))
+		local values = {'account', cmsgpack.pack({e, born, now, low, high, total, debt, debtend, expected, joined, hungry})}
+		for c in pairs(changed) do
+			values[#values + 1] = whole(c)
+			values[#values + 1] = cmsgpack.pack(blocks[c])
+		end
+		redis.call('HSET', slots, unpack(values))
 		local life = whole(floor((length + horizon + validity) / 1000) + 60000)
 		redis.call('PEXPIRE', slots, life)
 		redis.call('PEXPIRE', people, life)
@@ -98,17 +116,23 @@ local function settle(slots, people)
 
 	if epoch ~= e and join == 0 then
 		keep()
-		say(tonumber(e)) say(now) say(1) say(0) say(0) say(0) say(0)
+		say(e) say(now) say(1) say(0) say(0) say(0) say(0)
 		return
 	end
 
 	local function add(k, units)
 		if k < low then return end
-		local sum = redis.call('HINCRBY', slots, whole(k), whole(units))
-		if sum < 0 then
-			redis.call('HDEL', slots, whole(k))
-			units = units - sum
+		local c = floor(k / 64)
+		local b = block(c)
+		if not b then
+			b = {}
+			for i = 1, 64 do b[i] = 0 end
+			blocks[c] = b
 		end
+		local i = k - c * 64 + 1
+		units = max(units, -b[i])
+		b[i] = b[i] + units
+		changed[c] = true
 		total = total + units
 		high = max(high, k)
 	end
@@ -162,11 +186,13 @@ local function settle(slots, people)
 				end
 			end
 		end
-		local soon = {}
+		local soon = {} -- what ends its window within the horizon: slot, units
 		if reach < want + others then
 			each(low, min(final, high), function(k, units)
+				soon[#soon + 1] = k
 				soon[#soon + 1] = units
-				if reach < want + others then reach = reach + units end
+				reach = reach + units
+				return reach >= want + others
 			end)
 		end
 		reach = max(reach, 0)
@@ -198,26 +224,22 @@ local function settle(slots, people)
 		end
 		give(free, 0)
 		local k = low
-		local i = 1
-		while k <= final and given < part do
-			free = free + (soon[i] or 0)
-			give(free, (k + 1) * slot + length - now)
-			k = k + 1
-			i = i + 1
+		for i = 1, #soon, 2 do
+			if given >= part then break end
+			k = soon[i] + 1
+			free = free + soon[i + 1]
+			give(free, k * slot + length - now)
 		end
 		if given < want then
 			if given > 0 or free >= least then
 				retry = floor(horizon / 4)
 			else
-				local seen = k
-				if k <= high then
-					each(k, high, function(j, units)
-						free = free + units
-						seen = j + 1
-						return free >= least
-					end)
-				end
-				local when = seen * slot + length
+				each(k, high, function(j, units)
+					free = free + units
+					k = j + 1
+					return free >= least
+				end)
+				local when = k * slot + length
 				if free < least then when = debtend end
 				retry = max(when - now, floor(horizon / 4))
 			end
@@ -231,7 +253,7 @@ local function settle(slots, people)
 	if given > 0 then add(expiry, given) end
 	redis.call('HSET', people, id, whole(me.seq) .. ' ' .. whole(me.joined) .. ' ' .. whole(me.units) .. ' ' .. whole(me.untl) .. ' ' .. whole(me.had) .. ' ' .. whole(me.at))
 	keep()
-	say(tonumber(e)) say(now) say(0) say(expiry) say(total) say(retry) say(#grants / 2)
+	say(e) say(now) say(0) say(expiry) say(total) say(retry) say(#grants / 2)
 	for i = 1, #grants do say(grants[i]) end
 end
 

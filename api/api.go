@@ -19,6 +19,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/sallyport/sallyport/call"
+	"github.com/sallyport/sallyport/connect"
 	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/paginate"
 	"github.com/sallyport/sallyport/plan"
@@ -76,21 +77,24 @@ type Integration struct {
 	Credential func() string
 }
 
-// Config is what the API stands on. Every field must be set but Drift, WakeCalls,
-// WakeJobs, ProxyBodyLimit and ProxyDomains.
+// Config is what the API stands on. Every field must be set but Connections, Drift,
+// WakeCalls, WakeJobs, ProxyBodyLimit and ProxyDomains.
 type Config struct {
 	Integrations []Integration
 	Records      Records
 	Keys         Keys
-	Drift        Drift             // may be nil: no drift is kept, and the list is empty
-	Receiver     *receive.Receiver // mounted at /api/webhooks/
-	Wake         func()            // called when an event became due
-	WakeCalls    func()            // called when a call was put into the queue; nil: it is found by itself
-	WakeJobs     func()            // called when a job began; nil: it is found by itself
-	Log          *slog.Logger
-	Now          func() time.Time
-	Version      string
-	BodyLimit    int64 // bytes of a request body
+	// Connections are what tenants authorise; nil: none are served, and each
+	// service uses the credential of its plan.
+	Connections *connect.Connections
+	Drift       Drift             // may be nil: no drift is kept, and the list is empty
+	Receiver    *receive.Receiver // mounted at /api/webhooks/
+	Wake        func()            // called when an event became due
+	WakeCalls   func()            // called when a call was put into the queue; nil: it is found by itself
+	WakeJobs    func()            // called when a job began; nil: it is found by itself
+	Log         *slog.Logger
+	Now         func() time.Time
+	Version     string
+	BodyLimit   int64 // bytes of a request body
 	// ProxyBodyLimit bounds a proxied body, in bytes. Such bodies are streamed
 	// and not held, so zero means that there is no bound.
 	ProxyBodyLimit int64
@@ -142,6 +146,7 @@ func New(c Config) http.Handler {
 	s.driftRoutes(routes)
 	s.standingRoutes(routes)
 	s.healthRoutes(routes)
+	s.connectRoutes(routes, mux)
 	describePlainRoutes(routes.OpenAPI())
 	mux.Handle(receive.Prefix, c.Receiver)
 	mux.Handle("/api/v1/integrations/{service}/proxy/{path...}", http.HandlerFunc(s.proxy))

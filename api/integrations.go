@@ -96,6 +96,9 @@ type Status struct {
 	Events     EventStatus    `json:"webhook_events"`
 	Outbound   *Outbound      `json:"outbound,omitempty" doc:"how calls stand with the provider"`
 	Door       receive.Stats  `json:"door" doc:"what the webhook door did since the start"`
+	// Connections of the tenant, or of all; null where tenants have none of
+	// their own.
+	Connections []ConnectionStatus `json:"connections,omitempty" doc:"the youngest first, 500 at most"`
 }
 
 // EventStatus is how many events stand where.
@@ -140,6 +143,9 @@ func (s *server) status(ctx context.Context, in *statusInput) (*statusOutput, er
 	}}
 	if one.Plan.Provider != nil {
 		out.Body.Version = one.Plan.Provider.API.Version
+	}
+	if out.Body.Connections, err = s.connectionsOf(ctx, in.Service, in.Tenant); err != nil {
+		return nil, err
 	}
 	if !events.OldestDue.IsZero() {
 		out.Body.Events.OldestDue = &events.OldestDue

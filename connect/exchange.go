@@ -215,3 +215,6 @@ func variablesIn(texts ...string) []string {
 }
 
 func mapValues(m map[string]string) []string { return slices.Sorted(maps.Values(m)) }
+
+// Unanswered reports whether an error means that the provider did not answer.
+func Unanswered(err error) bool { return errors.Is(err, errUnanswered) }

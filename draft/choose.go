@@ -25,6 +25,7 @@ type chooser struct {
 	clauses []clause
 	best    []float64 // of each operation, over the clauses
 	from    []int     // the clause of best
+	ranked  [][]int   // operations by what they are worth to each clause, best first
 	picks   []*pick
 	byOp    map[*operation]*pick
 	follow  []*operation // one of each resource whose state is to be followed
@@ -78,6 +79,7 @@ func (c *chooser) clause(i int) {
 		}
 	}
 	scores := cl.rank(c.index)
+	c.ranked = append(c.ranked, order(scores))
 	for o, s := range scores {
 		if s > c.best[o] {
 			c.best[o], c.from[o] = s, i
@@ -218,7 +220,10 @@ func (c *chooser) serve(cl *clause, targets []target, scores []float64) (done bo
 	taken := c.deeds(cl, main, scores)
 	for _, other := range targets[1:] {
 		if slices.ContainsFunc(stems(main.group), func(s string) bool { return slices.Contains(other.ops[0].nouns, s) }) {
-			continue // it stands in the path already
+			if other.at < main.at && cl.asks(kindCreate) { // "publish a version with a file"
+				taken = append(taken, c.deeds(cl, other, scores)...)
+			}
+			continue // else it stands in the path already
 		}
 		link := c.link(taken, other)
 		switch {

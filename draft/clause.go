@@ -1,6 +1,7 @@
 package draft
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -190,8 +191,8 @@ func (c *clause) verb(text, stem string, v verb, objects [][]string) {
 func (c *clause) thing(w said) {
 	c.terms = append(c.terms, term{stem: w.stem, word: w.word, weight: 1, at: c.at, of: c.of})
 	means := thingsOf(w.stem)
-	for _, k := range kinStems[w.stem] {
-		if !slices.ContainsFunc(means, func(m []string) bool { return len(m) == 1 && m[0] == k }) {
+	if len(means) == 0 {
+		for _, k := range kinStems[w.stem] {
 			means = append(means, []string{k})
 		}
 	}
@@ -236,7 +237,7 @@ func (c *clause) senses(text string, means [][]string, implied bool) {
 // opens are words that a verb follows.
 var opens = set("to or we i you they users people automatically please should must can let us will also then be able want wants need needs able never always immediately")
 
-var pronouns = set("it its them they their")
+var pronouns = set("it its them they their one ones")
 
 // happened are words for what has happened.
 var happened = set("fail fails failed succeeded succeeds bounce bounces bounced delivered paid expires expired arrives arrived changes changed happens completed opened clicked complained closed merged shipped")
@@ -355,4 +356,11 @@ func (c *clause) nounMatch(o *operation) float64 {
 		}
 	}
 	return sum / float64(len(o.nouns))
+}
+
+// likeliest are the terms with the most certain meaning first.
+func (c *clause) likeliest() []term {
+	out := slices.Clone(c.terms)
+	slices.SortStableFunc(out, func(a, b term) int { return cmp.Compare(b.weight, a.weight) })
+	return out
 }

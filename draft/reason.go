@@ -21,12 +21,12 @@ func (c *chooser) reason(cl *clause, o *operation) string {
 	told := map[string]bool{}
 	for _, w := range where {
 		var matched []string
-		for _, t := range cl.terms {
+		for _, t := range cl.likeliest() {
 			if t.verb || told[t.word] || !slices.Contains(w.words, t.stem) {
 				continue
 			}
 			told[t.word] = true
-			matched = append(matched, "“"+t.word+"”")
+			matched = append(matched, sayMatch(&t, o))
 		}
 		if len(matched) > 0 && len(parts) < 2 {
 			verb := "matches"
@@ -45,6 +45,18 @@ func (c *chooser) reason(cl *clause, o *operation) string {
 		return "ranks first for “" + cl.text + "”"
 	}
 	return strings.Join(parts, "; ")
+}
+
+// sayMatch is a word of the need, with the document's word where it is another.
+func sayMatch(t *term, o *operation) string {
+	if t.sense > 0 {
+		for _, w := range split(o.Path + " " + o.ID + " " + o.Summary) {
+			if stem(w) == t.stem {
+				return "“" + t.word + "” (" + w + ")"
+			}
+		}
+	}
+	return "“" + t.word + "”"
 }
 
 func tagStems(tags []string) (out []string) {

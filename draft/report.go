@@ -51,16 +51,12 @@ type Candidate struct {
 // shown is how many candidates a person is shown beside the picked ones.
 const shown = 12
 
-// candidates lists what ranks first and what was picked.
+// candidates lists what was picked and what ranks first for each part of the
+// need, so that one part does not crowd out another.
 func (c *chooser) candidates(names map[*operation]string) []Candidate {
-	order := make([]int, len(c.index.ops))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(c.best[b], c.best[a]) })
+	near := c.nearest()
 	var out []Candidate
-	others := 0
-	for _, i := range order {
+	for _, i := range order(c.best) {
 		o := c.index.ops[i]
 		one := Candidate{Call: o.Call(), Summary: purpose(o), Score: c.best[i]}
 		if p, picked := c.byOp[o]; picked {
@@ -68,12 +64,48 @@ func (c *chooser) candidates(names map[*operation]string) []Candidate {
 			out = append(out, one)
 			continue
 		}
-		if c.best[i] == 0 || others == shown {
-			continue
+		if near[i] {
+			one.Reason = c.whyNot(o)
+			out = append(out, one)
 		}
-		others++
-		one.Reason = c.whyNot(o)
-		out = append(out, one)
 	}
+	return out
+}
+
+// nearest are the operations that came close, taken from the clauses in turn.
+func (c *chooser) nearest() map[int]bool {
+	near := map[int]bool{}
+	at := make([]int, len(c.ranked))
+	for len(near) < shown {
+		found := false
+		for i, list := range c.ranked {
+			for at[i] < len(list) {
+				o := list[at[i]]
+				at[i]++
+				_, picked := c.byOp[c.index.ops[o]]
+				if c.best[o] == 0 || picked || near[o] {
+					continue
+				}
+				if len(near) < shown {
+					near[o], found = true, true
+				}
+				break
+			}
+		}
+		if !found {
+			break
+		}
+	}
+	return near
+}
+
+// order of operations by what they are worth, best first, then as the document
+// has them.
+func order(scores []float64) []int {
+	out := make([]int, len(scores))
+	for i := range out {
+		out[i] = i
+	}
+	slices.SortStableFunc(out, func(a, b int) int { return cmp.Compare(scores[b], scores[a]) })
 	return out
 }

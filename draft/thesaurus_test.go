@@ -1,0 +1,164 @@
+package draft
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sallyport/sallyport/openapi"
+)
+
+// R8.2: every line of the thesaurus can be read, names a verb that choosing
+// knows, and no word is taken for another because both have the same stem.
+func TestThesaurus(t *testing.T) {
+	t.Parallel()
+	akin := set("attach announce bill subscribe reserve book annotate revise collect follow distribute email") // deeds that are said of their thing
+	names := map[string]string{}                                                                               // stem of a thing in APIs, with the word
+	deeds, entries := false, 0
+	for line := range strings.Lines(thesaurusText) {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		if line[0] == '[' {
+			deeds = line == "[deeds]"
+			continue
+		}
+		left, right, ok := strings.Cut(line, "=")
+		if !ok || strings.Contains(right, "=") {
+			t.Errorf("%q has not one equals sign", line)
+		}
+		verb := split(left)
+		if len(verb) == 0 {
+			t.Fatalf("%q says nothing on its left", line)
+		}
+		if _, known := verbs[stem(verb[0])]; deeds && !known {
+			t.Errorf("%q is no verb that choosing knows", verb[0])
+		}
+		for meaning := range strings.SplitSeq(left, ",") {
+			for _, w := range split(meaning) {
+				if !deeds {
+					names[stem(w)] = w
+				}
+			}
+		}
+		for phrase := range strings.SplitSeq(right, ",") {
+			entries++
+			words := phraseStems(phrase)
+			if len(words) == 0 || words[0] == gap || words[len(words)-1] == gap {
+				t.Errorf("%q of %q has nothing, or a gap at an end", phrase, left)
+			}
+			if w := split(phrase); deeds && len(w) == 1 && names[words[0]] != "" && names[words[0]] != w[0] && !akin[w[0]] {
+				t.Errorf("deed %q has the stem of the thing %q", w[0], names[words[0]])
+			}
+		}
+	}
+	if entries < 500 {
+		t.Errorf("%d entries", entries)
+	}
+}
+
+func TestSayingsIn(t *testing.T) {
+	t.Parallel()
+	for need, want := range map[string][]string{
+		"give the buyer the money back": {"refund:give … back", "the", "buyer", "the", "money"},
+		"let people know":               {"send:let … know", "people"},
+		"throw away the paper":          {"delete:throw away", "the", "paper"},
+		"give":                          {"give"},
+		"let all of the many people in our town know": {"let", "all", "of", "the", "many", "people", "in", "our", "town", "know"},
+	} {
+		var got []string
+		for _, s := range sayingsIn(split(need)) {
+			if s.deed != "" {
+				s.text = s.deed + ":" + s.text
+			}
+			got = append(got, s.text)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", need, got, want)
+		}
+	}
+}
+
+// The extract of WordNet can be read, and carries its licence.
+func TestWordnet(t *testing.T) {
+	t.Parallel()
+	d, err := readWordnet(wordnetPacked)
+	if err != nil || len(d.things) < 900 || len(d.deeds) < 50 {
+		t.Fatalf("%d things, %d deeds: %v", len(d.things), len(d.deeds), err)
+	}
+	for word, verb := range d.deeds {
+		if _, ok := verbs[stem(verb)]; !ok {
+			t.Errorf("%s means %s, which is no verb that choosing knows", word, verb)
+		}
+	}
+	if _, err := readWordnet([]byte("no gzip")); err == nil {
+		t.Error("garbage is read")
+	}
+}
+
+// The generator of the extract keeps a list of the verbs; it is the one here.
+func TestVerbsOfTheExtract(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("internal/wordnet/verbs.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for w := range strings.FieldsSeq(string(data)) {
+		if _, ok := verbs[stem(w)]; !ok {
+			t.Errorf("%s is no verb any more: make the extract again", w)
+		}
+	}
+}
+
+// Of a word, what the document has decides which meaning it takes; a word that
+// is the document's own keeps its own.
+func TestAdapt(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ paths, need, named, not string }{
+		{"/customers /invoices", "create a client", "customers", "invoices"},
+		{"/contacts /invoices", "create a client", "contacts", "invoices"},
+		{"/clients /customers", "create a client", "clients", "customers"},
+	} {
+		d := &openapi.Document{}
+		for p := range strings.FieldsSeq(c.paths) {
+			for _, method := range []string{"GET", "POST"} {
+				d.Operations = append(d.Operations, openapi.Operation{ID: method + p, Method: method, Path: p})
+			}
+		}
+		got := choose(d, c.need, nil)
+		if got.byOp[got.op(t, "POST /"+c.named)] == nil || got.byOp[got.op(t, "POST /"+c.not)] != nil {
+			t.Errorf("%s with %s: picked %v", c.need, c.paths, got.picks[0].op.Call())
+		}
+	}
+}
+
+func (c *chooser) op(t *testing.T, call string) *operation {
+	t.Helper()
+	for _, o := range c.index.ops {
+		if o.Call() == call {
+			return o
+		}
+	}
+	t.Fatalf("no %s", call)
+	return nil
+}
+
+// What strangers write neither stops choosing nor makes it pick anything that
+// the document does not have.
+func FuzzChoose(f *testing.F) {
+	for _, s := range []string{"", "let let let know know", "give * back", "… “” (", "put to put to put", "a\x00b", strings.Repeat("give ", 400)} {
+		f.Add(s)
+	}
+	d := &openapi.Document{Operations: []openapi.Operation{
+		{ID: "a", Method: "POST", Path: "/customers"}, {ID: "b", Method: "GET", Path: "/customers/{id}"}, {ID: "c", Method: "PUT", Path: "/{x}:suspend"},
+	}}
+	f.Fuzz(func(t *testing.T, need string) {
+		for _, o := range Find(d, need).Candidates {
+			if _, ok := d.Operation(o.Call); !ok || o.Reason == "" {
+				t.Errorf("%q: %+v", need, o)
+			}
+		}
+	})
+}

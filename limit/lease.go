@@ -319,6 +319,9 @@ func (le *lease) due(now time.Duration) bool {
 	return len(le.entries) > 0 && now-le.since > le.validity || len(le.entries) > 512
 }
 
+// urgent reports whether it waits for the ledger.
+func (le *lease) urgent(now time.Duration) bool { return !le.joined && le.epoch == 0 || le.due(now) }
+
 // idle reports whether there is nothing to hold and nothing to say.
 func (le *lease) idle() bool {
 	return le.rate == 0 && le.held == 0 && le.asked == 0 && le.bucket.wanted == 0 && len(le.entries) == 0 && len(le.flying) == 0 && len(le.holdings) == 0
@@ -354,10 +357,10 @@ func (le *lease) statement(now time.Duration, s *Statement) {
 	switch {
 	case !le.joined && (le.clock > 0 || w.n == 0):
 		s.Join = true
-		le.sequence++
-		le.entries, le.flying = nil, le.history()
+		le.sequence = le.shared.next()
+		le.entries, le.flying, le.flown = nil, le.history(), now
 	case le.flying == nil && len(le.entries) > 0:
-		le.sequence++
+		le.sequence = le.shared.next()
 		le.flying, le.entries, le.flown = le.entries, nil, now
 	}
 	s.Sequence, s.Entries = le.sequence, le.flying

@@ -65,6 +65,7 @@ type sharing struct {
 	timer    *time.Timer
 	closed   bool
 	notice   func() // to be logged
+	sequence int64  // of the last entries; a bucket that is made anew goes on with it
 	trips    uint64
 }
 
@@ -79,6 +80,12 @@ func newSharing(s Shared) *sharing {
 		s.Timeout = DefaultTimeout
 	}
 	return &sharing{Shared: s, instance: rand.Text(), instances: max(1, s.Instances), wait: probeFirst}
+}
+
+// next is a number for a set of entries.
+func (s *sharing) next() int64 {
+	s.sequence++
+	return s.sequence
 }
 
 // asked counts what was asked for, whether it was had or not, and sees to it
@@ -132,15 +139,30 @@ func (l *Limiter) question(now time.Duration) (*Settlement, []*lease) {
 	if s.pause > now {
 		q.Pause = s.pause - now
 	}
-	n := min(len(s.active), atOnce)
-	leases := append([]*lease(nil), s.active[:n]...)
-	s.active = append(s.active[n:], leases...) // those that had no room are first next time
+	leases := s.pick(now)
+	n := len(leases)
 	q.Statements = make([]Statement, n)
 	for i, le := range leases {
 		le.estimate(now)
 		le.statement(now, &q.Statements[i])
 	}
 	return q, leases
+}
+
+// pick is whom the next settlement is about: those that need it, and as far as
+// there is room the others too.
+func (s *sharing) pick(now time.Duration) (leases []*lease) {
+	for _, needed := range []bool{true, false} {
+		for _, le := range s.active {
+			if len(leases) == atOnce {
+				return leases
+			}
+			if le.urgent(now) == needed {
+				leases = append(leases, le)
+			}
+		}
+	}
+	return leases
 }
 
 // exchange asks the ledger until there is nothing more to ask. Callers that
@@ -274,7 +296,7 @@ func (l *Limiter) dueAny(now time.Duration) bool {
 		return true
 	}
 	for _, le := range s.active {
-		if !le.joined && le.epoch == 0 || le.due(now) {
+		if le.urgent(now) {
 			return true
 		}
 	}

@@ -16,9 +16,14 @@ type State struct {
 	Remaining float64 `json:"remaining"`
 	Others    float64 `json:"others,omitempty"` // of Used, what the provider counted beside our calls
 	Buckets   int     `json:"buckets"`
-	Waiting   int     `json:"waiting"`            // callers that wait for it, among others perhaps
-	Refused   uint64  `json:"refused"`            // callers turned away because of it
-	Observed  uint64  `json:"observed,omitempty"` // callers let through in the mode observe that had to wait otherwise
+	// Shared says that the limit is shared by several instances: Used is then what
+	// all of them took or hold, by the last word of the ledger. Alone says that
+	// the ledger can't be reached, so that this instance keeps to an even part.
+	Shared   bool   `json:"shared,omitempty"`
+	Alone    bool   `json:"alone,omitempty"`
+	Waiting  int    `json:"waiting"`            // callers that wait for it, among others perhaps
+	Refused  uint64 `json:"refused"`            // callers turned away because of it
+	Observed uint64 `json:"observed,omitempty"` // callers let through in the mode observe that had to wait otherwise
 	// PausedUntil is when the provider lets us come again; zero: now.
 	PausedUntil time.Time `json:"paused_until,omitzero"`
 }
@@ -51,14 +56,21 @@ func (l *Limiter) State() []State {
 func (s *State) add(b *bucket, now time.Duration) {
 	s.Buckets++
 	s.Waiting += b.waiting
-	var left, others int64
-	if b.rule.concurrent {
-		left = b.window.allowed - b.inflight
-	} else {
+	used, left, others := b.inflight, b.places()-b.inflight, int64(0)
+	if !b.rule.concurrent {
 		left, others = b.window.room(now), b.window.debt
+		used = b.window.allowed - left
+	}
+	if le := b.lease; le != nil {
+		s.Shared, s.Alone = true, le.shared.down
+		used, left = le.total, b.window.allowed-le.total
+		if le.shared.down {
+			left = le.alone(now)
+			used = b.window.used
+		}
 	}
 	if remaining := float64(max(left, 0)) / one; s.Buckets == 1 || remaining < s.Remaining {
-		s.Remaining, s.Used, s.Others = remaining, float64(b.window.allowed-left)/one, float64(others)/one
+		s.Remaining, s.Used, s.Others = remaining, float64(used)/one, float64(others)/one
 	}
 }
 

@@ -149,3 +149,56 @@ func TestTheShareIsUsed(t *testing.T) {
 		})
 	}
 }
+
+// R4.12: tenants that come, go and come again are counted as one each.
+func TestManyTenants(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := &remote{dice: rand.New(rand.NewPCG(1, 1)), delay: time.Millisecond}
+		limiters := open(t, r, 2, time.Hour, catalog.Limit{Name: "user", Limit: 2, Window: 5, Scope: "user"})
+		turns := map[string]*limittest.Recorder{}
+		for round := range 6 {
+			for i := range 150 {
+				tenant := fmt.Sprint(i)
+				if turns[tenant] == nil {
+					turns[tenant] = &limittest.Recorder{}
+				}
+				var wg sync.WaitGroup
+				for n := range 1 + (i+round)%2 {
+					wg.Go(func() {
+						if err := turns[tenant].Take(t.Context(), limiters[n], limit.Request{Tenant: tenant}); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				wg.Wait()
+			}
+			time.Sleep(time.Duration(round%3) * 6 * time.Second)
+		}
+		for tenant, record := range turns {
+			if n := limittest.Most(record.Turns(), 5*time.Second); n > 2 {
+				t.Errorf("tenant %s had %d turns in 5s", tenant, n)
+			}
+		}
+		for _, l := range limiters {
+			s := l.State()[0]
+			if !s.Shared || s.Alone || s.Buckets > 300 {
+				t.Errorf("%+v", s)
+			}
+			_ = l.Close(context.Background())
+		}
+	})
+}
+
+// BenchmarkTake is a turn that needs no round trip.
+func BenchmarkTake(b *testing.B) {
+	l := open(b, &ledger.Memory{}, 1, time.Hour, catalog.Limit{Name: "all", Limit: 1 << 30, Window: 1, Scope: "app"})[0]
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := l.Take(b.Context(), limit.Request{Path: "/", Method: "GET"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(l.Trips())/float64(b.N), "trips/op")
+	_ = l.Close(context.Background())
+}

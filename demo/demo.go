@@ -92,6 +92,7 @@ type stage struct {
 	app      *receiver
 	gateway  *client
 	requests []*request // calls the scenario made, to be checked
+	waiting  *request   // the call that waits in the queue
 	events   []*happened
 	total    int // customers created, the steady traffic included
 	servers  []*http.Server

@@ -80,7 +80,38 @@ func (s *stage) calls(ctx context.Context) error {
 		}
 	}
 	s.total = 3
-	return s.sandbox.SetFaults(nil)
+	if err := s.sandbox.SetFaults(nil); err != nil {
+		return err
+	}
+	return s.queued(ctx, create)
+}
+
+// queued has the breaker held open, as if the provider were down: a call is put
+// into the queue, and made by itself once the breaker lets it.
+func (s *stage) queued(ctx context.Context, create string) error {
+	s.narrator.say("call", "%s", bold.Render("the provider is down: the breaker is open"))
+	if err := s.breaker(ctx, "open"); err != nil {
+		return err
+	}
+	r, err := s.gateway.endpoint(ctx, create, nil, map[string]any{"email": "max@example.com"})
+	if err != nil {
+		return err
+	}
+	s.narrator.say("call", "%d, call %s waits in the queue", r.status, r.call)
+	s.waiting, s.total = r, s.total+1
+	return s.breaker(ctx, "auto")
+}
+
+func (s *stage) breaker(ctx context.Context, state string) error {
+	body, err := json.Marshal(map[string]string{"host": s.ports.sandbox.Addr().String(), "state": state})
+	if err != nil {
+		return err
+	}
+	r, err := s.gateway.do(ctx, "POST", "/api/v1/admin/integrations/stripe/breaker", "application/json", body)
+	if err == nil && r.status != 200 {
+		err = fmt.Errorf("the breaker: %d %s", r.status, r.body)
+	}
+	return err
 }
 
 // customerID finds the id in an answer, mapped or not.

@@ -79,6 +79,11 @@ func (s *stage) checkCalls(ctx context.Context) ([]check, error) {
 		expect(2, "503 twice: back off, again", "unavailable, unavailable, ok"),
 		expect(3, "no answer in time: again", "timeout, ok"),
 	}
+	queued, err := s.checkQueued(ctx)
+	if err != nil {
+		return nil, err
+	}
+	checks = append(checks, queued)
 	waited := 0.0
 	if a := views[1].Attempts; len(a) > 1 {
 		waited = a[1].WaitedMS
@@ -91,6 +96,21 @@ func (s *stage) checkCalls(ctx context.Context) ([]check, error) {
 		return nil, err
 	}
 	return append(checks, check{"customers at the provider, none twice", fmt.Sprint(s.total), fmt.Sprint(n), n == s.total}), nil
+}
+
+// checkQueued waits until the queued call was made.
+func (s *stage) checkQueued(ctx context.Context) (check, error) {
+	var view callView
+	for {
+		if err := s.eventually(ctx, "/api/v1/admin/calls/"+s.waiting.call, &view); err != nil {
+			return check{}, err
+		}
+		if view.State != "queued" && view.State != "running" || pause(ctx, 50*time.Millisecond) != nil {
+			break
+		}
+	}
+	got := fmt.Sprintf("%d, then %s", s.waiting.status, view.State)
+	return check{what: "provider down: queued, made by itself", want: "202, then succeeded", got: got, ok: got == "202, then succeeded"}, nil
 }
 
 // keysOf counts the requests that reached the provider under one idempotency

@@ -1,7 +1,9 @@
 package review
 
 import (
+	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -45,12 +47,37 @@ func moved(s string) string {
 	}, s)
 }
 
+// verbs are in every mark, one of them; only the lines that have one are read
+// more closely.
+var verbs = [][]byte{
+	[]byte("generated"), []byte("written"), []byte("created"), []byte("authored"), []byte("produced"), []byte("drafted"),
+	[]byte("refactored"), []byte("suggested"), []byte("assisted"), []byte(moved("ynathntr zbqry")),
+}
+
 // Marks finds what in a text says that a machine wrote it.
 func Marks(text string) (out []Mark) {
-	for _, m := range markers().FindAllStringSubmatchIndex(text, 100) {
+	small := []byte(text)
+	for i, c := range small { // byte for byte, which strings.ToLower is not
+		if 'A' <= c && c <= 'Z' {
+			small[i] = c + 'a' - 'A'
+		}
+	}
+	begin := 0
+	for line := range bytes.Lines(small) {
+		if slices.ContainsFunc(verbs, func(v []byte) bool { return bytes.Contains(line, v) }) {
+			out = append(out, marksIn(text, begin, begin+len(bytes.TrimRight(line, "\r\n")))...)
+		}
+		begin += len(line)
+	}
+	return out
+}
+
+// marksIn finds marks in a line.
+func marksIn(text string, begin, end int) (out []Mark) {
+	for _, m := range markers().FindAllStringSubmatchIndex(text[begin:end], 100) {
 		for g := 2; g < len(m); g += 2 {
 			if m[g] >= 0 {
-				out = append(out, Mark{At: m[g], Text: oneLine(text[m[g]:m[g+1]])})
+				out = append(out, Mark{At: begin + m[g], Text: oneLine(text[begin+m[g] : begin+m[g+1]])})
 				break
 			}
 		}

@@ -130,5 +130,7 @@ func (r Rule) help() string {
 	if r.Example.Bad != "" {
 		text += "\nBreaks it:\n\n```" + r.Example.language() + "\n" + r.Example.Bad + "```\n"
 	}
+	// The name in the example of R0.8 would make a mark of the page itself.
+	text = strings.ReplaceAll(text, moved("na nv"), "THE NAME OF A TOOL")
 	return text + "\nSource: " + r.Source + ".\n"
 }

@@ -39,8 +39,8 @@ secrets, the provider's hosts and SDK outside of the adapter, request handlers
 that wait for the provider, webhook handlers that verify nothing, errors that
 are thrown away. Without a plan, --code looks for every provider of the catalog.
 
-A comment lets one finding pass, for a reason and a time:
-  # sallyport:ignore RULE until=YYYY-MM-DD reason=WHY
+A comment with these words lets one finding pass, for a reason and a time:
+  sallyport:ignore RULE until=YYYY-MM-DD reason=WHY
 
 Exit status: 0 when no finding has severity error, 1 when one has, 2 when a plan can't be read.`,
 		Example: `  sallyport review integrations/*.yaml

@@ -1,6 +1,7 @@
 package code
 
 import (
+	"bytes"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -180,6 +181,9 @@ var imports = map[*language]*regexp.Regexp{
 }
 
 func (n *names) findImports(src source) (out []mention) {
+	if !n.known(src) {
+		return nil
+	}
 	for _, m := range imports[src.lang].FindAllSubmatchIndex(src.code, -1) {
 		name := string(src.code[m[2]:m[3]])
 		if id := n.library(src.lang, name); id != "" {
@@ -187,6 +191,28 @@ func (n *names) findImports(src source) (out []mention) {
 		}
 	}
 	return out
+}
+
+// known reports whether the name of any library stands in a file: looking for a
+// few words is faster than reading every import. For the whole catalog it is not.
+func (n *names) known(src source) bool {
+	if len(n.profiles) > 20 {
+		return true
+	}
+	text := lower(src.code)
+	for _, list := range []map[string]string{n.golang, n.npm} {
+		for name := range list {
+			if bytes.Contains(text, []byte(strings.ToLower(name))) {
+				return true
+			}
+		}
+	}
+	for word := range n.words { // what stands there may have - and _ in it
+		if bytes.Contains(text, []byte(word[:4])) {
+			return true
+		}
+	}
+	return false
 }
 
 // library is the provider whose SDK an import names; empty for none.

@@ -59,6 +59,9 @@ func (s *scan) patterns(src source, mentions []mention) (found []review.Finding,
 	if src.lang == nil || src.lang == golang || src.test {
 		return nil, asked
 	}
+	if len(mentions) == 0 && !bytes.Contains(lower(src.code), []byte("hook")) {
+		return nil, asked // nothing here calls a provider or takes webhooks
+	}
 	bound := bindings(src, mentions)
 	for _, h := range handlers(src) {
 		webhook := isWebhook(h, src)

@@ -211,7 +211,7 @@ func (s *scan) rest() {
 		{"R2.1", "among " + files, "", true},
 		{"R7.2.1", "in " + files, "", true},
 		{"R0.6", "%d places name a provider, each in its adapter", "no code names a provider of these plans", false},
-		{"R7.2.2", "%d request handlers, none of which waits for a provider", "no request handler was found", false},
+		{"R7.2.2", "%d request handlers were looked at, none of which waits for a provider", "no request handler was found beside a provider", false},
 		{"R7.2.3", "%d provider calls, each error looked at", "no provider call whose error could be thrown away was found", false},
 		{"R7.2.4", "%d webhook handlers, none of which calls a provider", "no webhook handler was found", false},
 		{"R7.2.5", "%d webhook handlers, each verifying", "no webhook handler was found", false},

@@ -1,6 +1,7 @@
 package code
 
 import (
+	"bytes"
 	_ "embed"
 	"fmt"
 	"math"
@@ -216,11 +217,11 @@ func addWindow(list [][2]int, text []byte, at int, r *leakRule) [][2]int {
 	}
 	const before, after = 200, 1000
 	start := max(0, at-before)
-	if i := strings.LastIndexByte(string(text[start:at]), '\n'); i >= 0 {
+	if i := bytes.LastIndexByte(text[start:at], '\n'); i >= 0 {
 		start += i + 1
 	}
 	end := min(len(text), at+after)
-	if i := strings.IndexByte(string(text[at:end]), '\n'); i >= 0 {
+	if i := bytes.IndexByte(text[at:end], '\n'); i >= 0 {
 		end = at + i + 1
 	}
 	if r.ID == generic && !promising(text[at:end]) {

@@ -97,9 +97,9 @@ func (w *writer) openPoints() []openPoint {
 		{"E36", "Who owns the developer account, with second factor and a billing contact?", "the team that owns the integration"},
 		{"E59", "Which test values cause which error in the provider's test environment?", docs},
 		{"E65", "Who else tries it before it goes live?", "the team that owns the integration"},
-		{"E66", "What do we promise our customers, against what " + name + " promises us?", orWords(w.profile.Service.SLA, contract)},
+		{"E66", "What do we promise our customers, against what " + name + " promises us?", address(w.profile.Service.SLA, contract)},
 		{"E69", "Which support does the account have, and what does a ticket need?", contract},
-		{"E70", "What does a call cost, and who hears when the budget is used up?", orWords(w.profile.Service.Pricing, contract)},
+		{"E70", "What does a call cost, and who hears when the budget is used up?", address(w.profile.Service.Pricing, contract)},
 		{"E71", "How many calls a day are expected, against the limits, and for how many months is that enough?", "your own traffic"},
 		{"E73", "When is a bad day rehearsed: provider down, secret leaked, a day of events lost?", "the team that owns the integration"},
 		{"E76", "What do the terms say about keeping, showing and competing use?", contract},
@@ -125,11 +125,12 @@ func (w *writer) openPoints() []openPoint {
 	return list
 }
 
-func orWords(s, otherwise string) string {
-	if s == "" {
-		return otherwise
+// address is where to look, where a fact is one, or else the place in words.
+func address(fact, otherwise string) string {
+	if strings.HasPrefix(fact, "https://") {
+		return fact
 	}
-	return s
+	return otherwise
 }
 
 // personal are the mapped fields that hold personal data.

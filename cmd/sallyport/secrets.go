@@ -1,0 +1,319 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/sallyport/sallyport/catalog"
+	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/plan"
+	"github.com/sallyport/sallyport/store/sqlite"
+	"github.com/sallyport/sallyport/vault"
+)
+
+func newSecrets(ui *terminal) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "secrets", Short: "List, replace and rotate secrets", GroupID: "run",
+		Long: `List the secrets that plans refer to, replace one, and rotate the master key that customers' credentials are sealed with.
+
+No value is ever printed: a fingerprint, the first eight hex digits of its SHA-256, tells one from another.`,
+		Example: "  sallyport secrets list --environment production\n  sallyport secrets replace stripe api_key\n  sallyport secrets rotate",
+	}
+	keys := sealing{ui: ui}
+	keys.flags(cmd)
+	plans := planned{ui: ui}
+	cmd.AddCommand(newSecretsList(ui, &keys, &plans), newSecretsReplace(ui, &plans), newSecretsRotate(ui, &keys), newSecretsKeyset(ui))
+	return cmd
+}
+
+// planned is which plans, in which environment.
+type planned struct {
+	ui                  *terminal
+	folder, environment string
+}
+
+func (p *planned) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&p.folder, "plans", "", "folder of plan files (SALLYPORT_PLANS; default integrations)")
+	cmd.Flags().StringVar(&p.environment, "environment", "", "environment of each plan (SALLYPORT_ENVIRONMENT; default development)")
+}
+
+func (p *planned) load() ([]*plan.Plan, error) {
+	for value, from := range map[*string][2]string{&p.folder: {"SALLYPORT_PLANS", "integrations"}, &p.environment: {"SALLYPORT_ENVIRONMENT", "development"}} {
+		if *value == "" {
+			*value = p.ui.getenv(from[0])
+		}
+		if *value == "" {
+			*value = from[1]
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(p.folder, "*.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("--plans: %s holds no plan (*.yaml)", p.folder)
+	}
+	return loadPlans(files)
+}
+
+func newSecretsList(ui *terminal, keys *sealing, plans *planned) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the secrets of plans: where they are, how old, what is overdue", Args: cobra.NoArgs,
+		Long: `List the secrets that plans refer to in an environment. Their age counts from when this command or the gateway saw the value first. The
+exit code is 1 when one is older than its plan allows (auth.rotate_every).`,
+		Example: "  sallyport secrets list --environment production --output json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			list, err := plans.load()
+			if err != nil {
+				return err
+			}
+			return keys.with(cmd.Context(), func(s *sqlite.Store) error { return ui.listSecrets(cmd.Context(), s, list, plans.environment, output) })
+		},
+	}
+	plans.flags(cmd)
+	cmd.Flags().StringVar(&output, "output", "table", "table or json")
+	fixedCompletion(cmd, "output", "table", "json")
+	return cmd
+}
+
+// secretView is one secret in a list.
+type secretView struct {
+	Service     string     `json:"service"`
+	Name        string     `json:"name"`
+	Reference   string     `json:"reference"`
+	Fingerprint string     `json:"fingerprint"`
+	Since       time.Time  `json:"since"`
+	DueAt       *time.Time `json:"due_at,omitempty"`
+	Overdue     bool       `json:"overdue"`
+	Used        bool       `json:"used"` // the one that is used; others are accepted as well
+}
+
+func (t *terminal) listSecrets(ctx context.Context, s *sqlite.Store, plans []*plan.Plan, environment, output string) error {
+	resolver := vault.NewResolver(func(name string) (string, bool) { v := t.getenv(name); return v, v != "" })
+	views := []secretView{}
+	var problems []error
+	for _, p := range plans {
+		secrets, err := vault.OpenWith(ctx, p, environment, resolver)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		ages, err := (&vault.Ageing{Secrets: secrets, Kept: s}).Look(ctx)
+		if err != nil {
+			return err
+		}
+		for _, a := range ages {
+			v := secretView{Service: p.Service, Name: a.Name, Reference: a.Reference, Fingerprint: a.Fingerprint, Since: a.Since, Overdue: a.Overdue, Used: a.First}
+			if !a.DueAt.IsZero() {
+				v.DueAt = &a.DueAt
+			}
+			if v.Overdue {
+				problems = append(problems, fmt.Errorf("%s: %s is overdue since %s; replace it: sallyport secrets replace %s %s", v.Service, v.Name, a.DueAt.Format(time.DateOnly), v.Service, v.Name))
+			}
+			views = append(views, v)
+		}
+	}
+	switch output {
+	case "json":
+		problems = append(problems, t.json(views))
+	case "table":
+		rows := make([][]string, len(views))
+		for i, v := range views {
+			due := "never"
+			switch {
+			case v.Overdue:
+				due = styleBad.Render("overdue")
+			case v.DueAt != nil:
+				due = v.DueAt.Format(time.DateOnly)
+			}
+			rows[i] = []string{v.Service, v.Name, v.Reference, v.Fingerprint, ago(v.Since), due}
+		}
+		t.table([]string{"service", "name", "reference", "fingerprint", "seen first", "replace by"}, rows)
+	default:
+		return fmt.Errorf("--output: %q is not one of table, json", output)
+	}
+	return errors.Join(problems...)
+}
+
+func newSecretsRotate(ui *terminal, keys *sealing) *cobra.Command {
+	return &cobra.Command{
+		Use: "rotate", Short: "Swap the master key and seal every credential anew", Args: cobra.NoArgs,
+		Long: `Add a new master key, make a new data key for every customer, seal every credential anew, and disable the old master key when nothing is
+sealed with it any more. The gateway goes on meanwhile. When this is interrupted, run it again: it goes on where it was.
+
+The old key stays in the keyset, disabled, for backups from before. Where the master key is with a key service, its rotation is done there;
+this seals anew with the current one.`,
+		Example: "  sallyport secrets rotate --database sqlite:/var/lib/sallyport/sallyport.db",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return keys.with(cmd.Context(), func(s *sqlite.Store) error {
+				master, err := keys.master(cmd.Context(), s)
+				if err != nil {
+					return err
+				}
+				r := vault.Rotation{
+					Store: s, Master: master, Actor: "command line",
+					Progress: func(r integration.KeyRotation) { ui.say("%s", rotated(r)) },
+					Damaged: func(connection, field string) {
+						ui.say("%s of connection %s is damaged: its customer has to connect again", field, connection)
+					},
+				}
+				state, err := r.Run(cmd.Context())
+				if err != nil {
+					return err
+				}
+				ui.print("done: %s", rotated(state))
+				return nil
+			})
+		},
+	}
+}
+
+func newSecretsKeyset(ui *terminal) *cobra.Command {
+	return &cobra.Command{
+		Use: "keyset FILE", Short: "Make a master key in a new file", Args: cobra.ExactArgs(1),
+		Long:    "Make a keyset with one new master key, in a new file that only its owner may read. Keep a copy apart from the database.",
+		Example: "  sallyport secrets keyset /etc/sallyport/keyset.json",
+		RunE: func(_ *cobra.Command, args []string) error {
+			if _, err := os.Lstat(args[0]); err == nil {
+				return fmt.Errorf("%s is there already; a keyset is never written over", args[0])
+			}
+			if err := vault.CreateKeyset(args[0]); err != nil {
+				return err
+			}
+			ui.say("made %s; start the gateway with keyset: file:%s, and keep a copy apart from the database", args[0], args[0])
+			return nil
+		},
+	}
+}
+
+func newSecretsReplace(ui *terminal, plans *planned) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "replace SERVICE NAME", Short: "Put a new value in place of a secret, with overlap", Args: cobra.ExactArgs(2),
+		Long: `Put a new value in place of a secret of a plan. It is read from the terminal without being shown, or from standard input.
+
+A secret in a file is replaced: where the plan names two files, the second gets the value of the first, so that both are accepted; then the
+first gets the new one. The gateway reads it within a minute, or on SIGHUP. For a secret that lies elsewhere this says what to change there.`,
+		Example: "  sallyport secrets replace stripe webhook_secret --environment production < new-secret",
+		RunE: func(_ *cobra.Command, args []string) error {
+			list, err := plans.load()
+			if err != nil {
+				return err
+			}
+			i := slices.IndexFunc(list, func(p *plan.Plan) bool { return p.Service == args[0] })
+			if i < 0 {
+				return fmt.Errorf("there is no plan for %q in %s", args[0], plans.folder)
+			}
+			references := list[i].Environments[plans.environment].Secrets[args[1]]
+			if len(references) == 0 {
+				return fmt.Errorf("%s: environments.%s has no secret %q", args[0], plans.environment, args[1])
+			}
+			return ui.replaceSecret(args[0], args[1], references)
+		},
+	}
+	plans.flags(cmd)
+	return cmd
+}
+
+func (t *terminal) replaceSecret(service, name string, references catalog.OneOrMore) error {
+	path, ok := strings.CutPrefix(references[0], "file:")
+	if !ok {
+		return elsewhere(service, name, references)
+	}
+	secret, err := t.newSecret(service + " " + name)
+	if err != nil {
+		return err
+	}
+	overlap := false
+	if len(references) > 1 {
+		var before string
+		if before, overlap = strings.CutPrefix(references[1], "file:"); overlap {
+			old, err := vault.Resolve(references[0], nil)
+			if err != nil {
+				return err
+			}
+			if err := writeSecret(before, old); err != nil {
+				return err
+			}
+		}
+	}
+	if err := writeSecret(path, secret); err != nil {
+		return err
+	}
+	t.say("%s of %s is now %s; the gateway reads it within a minute, or on SIGHUP", name, service, secret.Fingerprint())
+	if !overlap {
+		t.say("the old value is not accepted any more; for an overlap, name a second file: %s: [%s, %s.before]", name, references[0], references[0])
+	}
+	return nil
+}
+
+// elsewhere says what to do about a secret that we can't write.
+func elsewhere(service, name string, references catalog.OneOrMore) error {
+	scheme, rest, _ := strings.Cut(references[0], ":")
+	var how string
+	switch scheme {
+	case "env":
+		how = fmt.Sprintf("set %s to the new value, keep the old one in another variable that the plan names second (%s: [env:%s, env:%s_BEFORE]), and restart the gateway", rest, name, rest, rest)
+	case "vault":
+		how = fmt.Sprintf("write a new version at %s; with %s?versions=2 in the plan the one before stays valid. The gateway reads it within a minute", rest, references[0])
+	case "ssm":
+		how = fmt.Sprintf("put the new value with: aws ssm put-parameter --overwrite --type SecureString --name %s; name the version before second in the plan for an overlap. The gateway reads it within a minute", rest)
+	default:
+		how = "change it where it lies"
+	}
+	return fmt.Errorf("%s of %s is not stored with us: %s", name, service, how)
+}
+
+// newSecret reads a value without showing it.
+func (t *terminal) newSecret(what string) (integration.Secret, error) {
+	var b []byte
+	var err error
+	if in, ok := t.rawIn.(*os.File); ok && term.IsTerminal(int(in.Fd())) {
+		fmt.Fprintf(t.err, "new value of %s (not shown): ", what)
+		b, err = term.ReadPassword(int(in.Fd()))
+		fmt.Fprintln(t.err)
+	} else {
+		b, err = io.ReadAll(io.LimitReader(t.in, 64<<10))
+	}
+	if err != nil {
+		return integration.Secret{}, fmt.Errorf("reading the new value: %w", err)
+	}
+	defer clear(b)
+	v := strings.TrimRight(string(b), "\r\n")
+	if v == "" {
+		return integration.Secret{}, errors.New("the new value is empty; nothing was done")
+	}
+	return integration.NewSecret(v), nil
+}
+
+// writeSecret replaces a file as a whole; its mode stays, a new one is 0600.
+func writeSecret(path string, secret integration.Secret) error {
+	mode := fs.FileMode(0o600)
+	if info, err := os.Stat(path); err == nil {
+		mode = info.Mode().Perm()
+	}
+	staged, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("file:%s: %w", path, err)
+	}
+	_, err = staged.WriteString(secret.Reveal())
+	err = errors.Join(err, staged.Chmod(mode), staged.Sync(), staged.Close())
+	if err == nil {
+		err = os.Rename(staged.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("file:%s: %w", path, err), os.Remove(staged.Name()))
+	}
+	return nil
+}

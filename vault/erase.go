@@ -1,0 +1,98 @@
+package vault
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/integration"
+)
+
+// Eraser is what a tenant is erased from. A store is one.
+type Eraser interface {
+	EraseKeys(ctx context.Context, tenant string, audit integration.AuditEntry) (integration.Erasure, error)
+	EraseRecords(ctx context.Context, tenant string, most int) (erased integration.Erasure, more bool, err error)
+	Checkpoint(ctx context.Context) error
+}
+
+// Receipt says what was erased of a tenant, when and by whom. It holds nothing
+// of what was erased.
+type Receipt struct {
+	Tenant      string    `json:"tenant"`
+	At          time.Time `json:"at"`
+	By          string    `json:"by"`
+	Credentials int       `json:"credentials"`
+	Connections int       `json:"connections"`
+	Flows       int       `json:"flows"`
+	Events      int       `json:"events"`
+	Deliveries  int       `json:"deliveries"`
+	Calls       int       `json:"calls"`
+	Attempts    int       `json:"attempts"`
+	Uses        int       `json:"uses_of_credentials"`
+	DataKeys    []string  `json:"data_keys"`
+	// Backups says what a copy of the database from before is worth.
+	Backups string `json:"backups"`
+	// SHA256 is of this receipt as JSON with this field empty.
+	SHA256 string `json:"sha256"`
+}
+
+// eraseBatch is how many records of a kind go in one transaction: some
+// milliseconds, so that webhooks are taken in meanwhile.
+const eraseBatch = 200
+
+// EraseTenant deletes all of a tenant: first its data keys and credentials, in
+// one transaction, then its records in batches. Progress is told of the records
+// so far; nil: nobody is. It can be run again after a failure.
+func EraseTenant(ctx context.Context, from Eraser, tenant, by string, now time.Time, progress func(integration.Erasure)) (Receipt, error) {
+	audit := integration.AuditEntry{At: now.UTC(), Actor: by, Action: "tenant.erase", Target: tenant, Detail: "all data keys, credentials and records"}
+	erased, err := from.EraseKeys(ctx, tenant, audit)
+	if err != nil {
+		return Receipt{}, err
+	}
+	for more := true; more; {
+		var part integration.Erasure
+		if part, more, err = from.EraseRecords(ctx, tenant, eraseBatch); err != nil {
+			return Receipt{}, fmt.Errorf("the credentials are erased, some records are left; run it again: %w", err)
+		}
+		erased.Add(part)
+		if progress != nil {
+			progress(erased)
+		}
+	}
+	if err := from.Checkpoint(ctx); err != nil {
+		return Receipt{}, err
+	}
+	r := Receipt{
+		Tenant: tenant, At: now.UTC(), By: by, Credentials: erased.Credentials, Connections: erased.Connections, Flows: erased.Flows, Events: erased.Events,
+		Deliveries: erased.Deliveries, Calls: erased.Calls, Attempts: erased.Attempts, Uses: erased.Uses, DataKeys: erased.DataKeys,
+		Backups: "hold no credentials of the tenant",
+	}
+	if masters := slices.Compact(slices.Sorted(slices.Values(erased.Masters))); len(masters) > 0 {
+		r.Backups = "hold the tenant's credentials, sealed; they can be opened only with the master key " + strings.Join(masters, ", ") +
+			", and by nobody once that is deleted"
+	}
+	return r.signed(), nil
+}
+
+// KeysDeleted says in the receipt that the master keys of earlier backups are
+// gone.
+func (r Receipt) KeysDeleted(deleted []string) Receipt {
+	r.Backups = "hold credentials that nobody can open any more: the master key " + strings.Join(deleted, ", ") + " was deleted"
+	return r.signed()
+}
+
+func (r Receipt) signed() Receipt {
+	r.SHA256 = ""
+	b, err := json.Marshal(r)
+	if err != nil {
+		return r // texts and numbers always encode
+	}
+	sum := sha256.Sum256(b)
+	r.SHA256 = hex.EncodeToString(sum[:])
+	return r
+}

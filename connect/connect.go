@@ -223,7 +223,7 @@ func prepare(s Service) (*service, error) {
 // Serves reports whether a service has connections.
 func (s *Connections) Serves(name string) bool { return s.services[name] != nil }
 
-// ErrUnknownService: no integration of that name has connections.
+// ErrUnknownService says that no integration of that name has connections.
 var ErrUnknownService = errors.New("there is no such integration")
 
 func (s *Connections) service(name string) (*service, error) {

@@ -19,7 +19,7 @@ type Page struct {
 	Leave   bool              // what follows is the provider's own page
 }
 
-// ErrLink: the link was used, has expired, or never was.
+// ErrLink says that a link was used, has expired, or never was.
 var ErrLink = errors.New("the link was used already, has expired, or never was")
 
 // Page reads the flow behind a link. The link goes on to work.

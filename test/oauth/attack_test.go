@@ -40,7 +40,10 @@ func TestStateReplay(t *testing.T) {
 	started := s.start(connect.Request{ReturnURL: returnTo})
 	query := s.visit(started.URL)
 	for _, wrong := range []url.Values{
-		{}, {"state": {""}}, {"state": {"guess"}, "code": query["code"]}, {"state": {query.Get("state"), "x"}, "code": query["code"]},
+		{},
+		{"state": {""}},
+		{"state": {"guess"}, "code": query["code"]},
+		{"state": {query.Get("state"), "x"}, "code": query["code"]},
 		{"state": {strings.Repeat("x", 10_000)}},
 	} {
 		if e := s.Callback(t.Context(), wrong, ""); e.Outcome != connect.EndedExpired || e.Redirect != "" {

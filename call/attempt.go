@@ -10,29 +10,6 @@ import (
 	"github.com/sallyport/sallyport/integration"
 )
 
-// authorize puts the secret onto what is asked. A secret that was swapped since
-// the last attempt goes onto copies.
-func (s *Service) authorize(j *journey, secret integration.Secret) *integration.Failure {
-	if !j.ready.IsZero() {
-		if j.ready == secret {
-			return nil
-		}
-		moved := *j.url
-		j.url, j.header = &moved, j.header.Clone()
-	}
-	r := http.Request{URL: j.url, Header: j.header}
-	var err error
-	if j.fingerprint, err = s.credential.Apply(&r, secret); err != nil {
-		return &integration.Failure{
-			Class: integration.ClassUnauthorized, Code: CodeCredential, Reason: "credential", Err: err,
-			Message: "The connection to the provider is not set up.",
-			Hint:    err.Error(),
-		}
-	}
-	j.ready = secret
-	return nil
-}
-
 // attempt sends the request once and says what the answer meant. failure is nil
 // for a success; resp is nil when there was no answer.
 func (s *Service) attempt(ctx context.Context, j *journey) (resp *http.Response, a *integration.Attempt, failure *integration.Failure) {
@@ -78,8 +55,8 @@ func (s *Service) attempt(ctx context.Context, j *journey) (resp *http.Response,
 	}
 	if failure != nil {
 		a.RetryAfter = failure.RetryAfter
-		a.Error = credential.Scrub(wrong(failure), j.ready)
-		failure.ProviderMessage = credential.Scrub(failure.ProviderMessage, j.ready)
+		a.Error = credential.Scrub(wrong(failure), j.ready.Secret)
+		failure.ProviderMessage = credential.Scrub(failure.ProviderMessage, j.ready.Secret)
 		a.Class = failure.Class
 	}
 	return resp, a, failure

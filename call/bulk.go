@@ -41,7 +41,7 @@ func (s *Service) compileBulk() error {
 // collects reports whether a call may go together with others: one that brings
 // a key or a query of its own is made alone.
 func (op *operation) collects(in Request) bool {
-	return op.collector != nil && in.IdempotencyKey == "" && len(in.Query) == 0 && len(in.Path) == 0
+	return op.collector != nil && in.IdempotencyKey == "" && in.Connection == "" && len(in.Query) == 0 && len(in.Path) == 0
 }
 
 // collect makes a call as a part of a bulk request, whose id the answer

@@ -93,6 +93,9 @@ type Journal interface {
 type Config struct {
 	Plan        *plan.Plan
 	Environment string // one of the plan's
+	// Authorizer finds what authorises a call, where each tenant has a connection
+	// of its own. Nil: Secret does for all.
+	Authorizer Authorizer
 	// Secret returns the API key in use. It is asked before every attempt.
 	Secret func() integration.Secret
 	// Refused is called when the provider refused the key, before Secret is asked
@@ -121,14 +124,13 @@ type Config struct {
 // Service makes the calls of one plan in one environment. It may be used by
 // many goroutines at once.
 type Service struct {
-	plan      *plan.Plan
-	secret    func() integration.Secret
-	refusal   func()
-	transport http.RoundTripper
-	journal   Journal
-	log       *slog.Logger
-	now       func() time.Time
-	dice      func() float64
+	plan       *plan.Plan
+	authorizer Authorizer
+	transport  http.RoundTripper
+	journal    Journal
+	log        *slog.Logger
+	now        func() time.Time
+	dice       func() float64
 
 	base       *url.URL
 	profile    *catalog.Profile
@@ -160,8 +162,8 @@ type fixedHeader struct {
 // New checks that the plan can be called in the environment and makes the
 // Service.
 func New(c Config) (*Service, error) {
-	if c.Plan == nil || c.Plan.Provider == nil || c.Transport == nil || c.Journal == nil || c.Secret == nil {
-		return nil, errors.New("call: a plan with its provider, a transport, a journal and a secret are needed")
+	if c.Plan == nil || c.Plan.Provider == nil || c.Transport == nil || c.Journal == nil || c.Secret == nil && c.Authorizer == nil {
+		return nil, errors.New("call: a plan with its provider, a transport, a journal and a secret or an authorizer are needed")
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -177,7 +179,7 @@ func New(c Config) (*Service, error) {
 	}
 	profile := c.Plan.Provider
 	s := &Service{
-		plan: c.Plan, secret: c.Secret, refusal: c.Refused, transport: c.Transport, journal: c.Journal, log: c.Log.With("service", c.Plan.Service), now: c.Now, dice: c.Dice,
+		plan: c.Plan, authorizer: c.Authorizer, transport: c.Transport, journal: c.Journal, log: c.Log.With("service", c.Plan.Service), now: c.Now, dice: c.Dice,
 		profile: profile, routes: c.Plan.Routes(),
 		noticer: c.Noticer, told: c.Told,
 		cache:  cache.New(cache.Config{Now: c.Now}),
@@ -191,6 +193,9 @@ func New(c Config) (*Service, error) {
 	}
 	if s.credential, err = applier(c.Plan); err != nil {
 		return nil, err
+	}
+	if s.authorizer == nil {
+		s.authorizer = &single{secret: c.Secret, refused: c.Refused, applier: s.credential}
 	}
 	for _, auth := range profile.Auth {
 		s.forms = append(s.forms, auth.Forms...)

@@ -85,7 +85,7 @@ func (j *journey) repeatWith(content []byte, header, value string) {
 // current is the provider's state now, read by the endpoint the plan names: the
 // answer to hand on, and as the merge takes it.
 func (s *Service) current(ctx context.Context, j *journey) (*http.Response, conflict.Current, error) {
-	ask := asked{tenant: j.call.Tenant, entry: j.call.Entry}
+	ask := asked{tenant: j.call.Tenant, connection: j.connection, entry: j.call.Entry}
 	found, err := s.lookUp(ctx, ask, j.op.endpoint.OnConflict.Read, s.variables(j), nil)
 	if err != nil {
 		return nil, conflict.Current{}, err

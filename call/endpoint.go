@@ -21,10 +21,12 @@ import (
 
 // Request is a call of an endpoint by name, in your own fields.
 type Request struct {
-	Tenant string            // on whose behalf; may be empty
-	Path   map[string]string // values of the path variables, unescaped; all of them
-	Query  url.Values        // query parameters, as the provider names them
-	Body   json.RawMessage   // mapped where the plan says so; empty sends none
+	Tenant string // on whose behalf; may be empty
+	// Connection is whose credential is used; empty: the tenant's.
+	Connection string
+	Path       map[string]string // values of the path variables, unescaped; all of them
+	Query      url.Values        // query parameters, as the provider names them
+	Body       json.RawMessage   // mapped where the plan says so; empty sends none
 	// IdempotencyKey is kept over the attempts. Empty: one is made where the
 	// endpoint declares a key.
 	IdempotencyKey string
@@ -85,7 +87,7 @@ func (s *Service) named(ctx context.Context, name string, in Request) (*journey,
 	if err != nil {
 		return nil, err
 	}
-	return s.begin(r, path, raw, asked{tenant: in.Tenant, entry: integration.EntryEndpoint, op: op, key: in.IdempotencyKey, whole: true})
+	return s.begin(r, path, raw, asked{tenant: in.Tenant, connection: in.Connection, entry: integration.EntryEndpoint, op: op, key: in.IdempotencyKey, whole: true})
 }
 
 func (s *Service) unknownEndpoint(name string) error {

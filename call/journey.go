@@ -27,7 +27,11 @@ type journey struct {
 	// but replaced: a transport may still be reading.
 	url    *url.URL
 	header http.Header
-	ready  integration.Secret // the secret that is on them; empty when none is
+	ready  *Authorized // the credential that is on them; nil when none is
+
+	connection string      // whose credential is wanted; empty: the tenant's
+	renewed    *Authorized // in the place of one that was refused
+	refusals   int         // of credentials
 
 	place       url.URL    // backs url for the first attempt
 	firstAnswer answerBody // the first attempt's
@@ -48,7 +52,7 @@ func (s *Service) run(ctx context.Context, j *journey) (*http.Response, error) {
 	var last *http.Response
 	s.budget.Call(s.now())
 	for {
-		secret, pass, refusal := s.admit(ctx, j) // R2.1, R4.10, R4.13
+		pass, refusal := s.admit(ctx, j) // R2.1, R4.10, R4.13
 		if refusal != nil {
 			return s.refused(ctx, j, last, refusal)
 		}
@@ -62,7 +66,7 @@ func (s *Service) run(ctx context.Context, j *journey) (*http.Response, error) {
 		if failure.Class == integration.ClassLimited && failure.RetryAfter > 0 {
 			s.limiter.Pause(failure.RetryAfter) // R4.6: for everybody
 		}
-		decision := s.decide(ctx, j, attempt, failure, secret) // R4.17
+		decision := s.decide(ctx, j, attempt, failure) // R4.17
 		s.report(ctx, j, attempt, failure, decision)
 		if !decision.Retry {
 			if ended, again := s.merge(ctx, j, resp, failure); again { // R4.5
@@ -81,32 +85,32 @@ func (s *Service) run(ctx context.Context, j *journey) (*http.Response, error) {
 	}
 }
 
-// admit takes what a request needs before it may be sent: a host that is not
-// held back, the credential, a turn.
-func (s *Service) admit(ctx context.Context, j *journey) (secret integration.Secret, pass breaker.Pass, refusal *integration.Failure) {
+// admit takes what a request needs before it may be sent: the credential, which
+// also says where the call goes, a host that is not held back, a turn.
+func (s *Service) admit(ctx context.Context, j *journey) (pass breaker.Pass, refusal *integration.Failure) {
+	if refusal = s.authorize(ctx, j); refusal != nil {
+		return pass, refusal
+	}
 	pass, err := s.breakers.Allow(j.url.Host)
 	if err != nil {
-		return secret, pass, held(err)
+		return pass, held(err)
 	}
-	secret = s.secret()
-	if refusal = s.authorize(j, secret); refusal == nil {
-		j.slot, err = s.limiter.Take(ctx, j.asks())
-		j.waited += j.slot.Waited
-		if err != nil {
-			refusal = turnless(ctx, err)
-		} else if refusal = j.turn.begin(ctx); refusal == nil {
-			refusal = s.announce(ctx, j)
-		}
+	j.slot, err = s.limiter.Take(ctx, j.asks())
+	j.waited += j.slot.Waited
+	if err != nil {
+		refusal = turnless(ctx, err)
+	} else if refusal = j.turn.begin(ctx); refusal == nil {
+		refusal = s.announce(ctx, j)
 	}
 	if refusal != nil {
 		pass.Done(breaker.Ignored, 0)
 	}
-	return secret, pass, refusal
+	return pass, refusal
 }
 
 // asks is what a request asks of the limits.
 func (j *journey) asks() limit.Request {
-	return limit.Request{Path: j.path, Method: j.call.Method, Endpoint: j.op.name, Caller: j.call.Tenant, Cost: j.op.cost, Priority: j.call.Priority}
+	return limit.Request{Tenant: j.ready.Connection, Path: j.path, Method: j.call.Method, Endpoint: j.op.name, Caller: j.call.Tenant, Cost: j.op.cost, Priority: j.call.Priority}
 }
 
 // learn takes from an answer what it tells about the limits.
@@ -121,20 +125,18 @@ func (s *Service) learn(j *journey, resp *http.Response) {
 }
 
 // decide asks the policy what follows a failed attempt.
-func (s *Service) decide(ctx context.Context, j *journey, a *integration.Attempt, f *integration.Failure, used integration.Secret) retry.Decision {
+func (s *Service) decide(ctx context.Context, j *journey, a *integration.Attempt, f *integration.Failure) retry.Decision {
 	until, _ := ctx.Deadline()
 	now := s.now()
 	if !until.IsZero() {
 		until = now.Add(time.Until(until)) // the caller's deadline on our clock
 	}
-	if f.Class == integration.ClassUnauthorized && s.secret() == used {
-		s.refusal()
-	}
+	changed := f.Class == integration.ClassUnauthorized && s.refusedCredential(ctx, j) // R4.2
 	denied := f.Class == integration.ClassLimited || f.Class == integration.ClassUnauthorized
 	j.doubtful = j.doubtful || a.Sent && !denied
 	return j.turn.later(s.policy.Next(retry.Attempt{
 		Number: a.Number - j.call.RetriedAfter, Status: a.Status, Failure: f, Sent: a.Sent, Effect: j.op.effect, HasKey: j.hasKey, Replayable: !j.body.stream,
-		CredentialChanged: f.Class == integration.ClassUnauthorized && s.secret() != used, // R4.2
+		CredentialChanged: changed,
 		Started:           j.turn.since(j.call), Until: until,
 	}, now, s.dice))
 }

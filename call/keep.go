@@ -48,5 +48,5 @@ func (s *Service) keepAnswer(j *journey, resp *http.Response) {
 	if answer.Cut || len(answer.Body) > MaxAnswer {
 		answer.Body, answer.Cut = nil, true
 	}
-	answer.Body = []byte(credential.Scrub(string(answer.Body), j.ready))
+	answer.Body = []byte(credential.Scrub(string(answer.Body), j.ready.Secret))
 }

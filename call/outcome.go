@@ -61,7 +61,9 @@ func (s *Service) Outcome(ctx context.Context, unknown *integration.Call) (confl
 	return lookup.Settle(asked, answer), nil
 }
 
-func askedFor(c *integration.Call) asked { return asked{tenant: c.Tenant, entry: c.Entry} }
+func askedFor(c *integration.Call) asked {
+	return asked{tenant: c.Tenant, connection: c.Header.Get(HeaderConnection), entry: c.Entry}
+}
 
 // remembered is a kept call as the search for its trace takes it.
 func (s *Service) remembered(op *operation, c *integration.Call) (conflict.Call, error) {

@@ -37,7 +37,7 @@ func (s *Service) List(ctx context.Context, name string, in Request, options ...
 		return nil, err
 	}
 	s.place(r.URL, path, raw, r.URL.RawQuery)
-	return s.pages(ctx, r, asked{tenant: in.Tenant, entry: integration.EntryEndpoint, op: op}, options)
+	return s.pages(ctx, r, asked{tenant: in.Tenant, connection: in.Connection, entry: integration.EntryEndpoint, op: op}, options)
 }
 
 // Walk goes through the pages of a list from a request as Transport takes it.
@@ -53,7 +53,7 @@ func (s *Service) Walk(ctx context.Context, tenant string, entry integration.Ent
 	s.place(&at, path, raw, first.URL.RawQuery)
 	r := first.Clone(ctx)
 	r.URL = &at
-	return s.pages(ctx, r, asked{tenant: tenant, entry: entry}, options)
+	return s.pages(ctx, r, asked{tenant: tenant, connection: first.Header.Get(HeaderConnection), entry: entry}, options)
 }
 
 func (s *Service) pages(ctx context.Context, first *http.Request, ask asked, options []paginate.Option) (iter.Seq2[*paginate.Page, error], error) {

@@ -32,7 +32,7 @@ func (s *Service) answer(ctx context.Context, j *journey) (*http.Response, error
 	// credential has no place in what is kept.
 	at := *j.url
 	asked := &http.Request{Method: j.call.Method, URL: &at, Header: j.header.Clone(), Host: at.Host}
-	o := cache.Options{Tenant: j.call.Tenant, TTL: j.op.endpoint.Cache.Or(0), Good: s.good}
+	o := cache.Options{Tenant: j.whose(), TTL: j.op.endpoint.Cache.Or(0), Good: s.good}
 	resp, err := s.cache.Do(ctx, asked, o, func(ctx context.Context, conditional http.Header) (*http.Response, error) {
 		for _, name := range conditions {
 			delete(j.header, name) // of the question before; the caller's own do not come here
@@ -43,7 +43,7 @@ func (s *Service) answer(ctx context.Context, j *journey) (*http.Response, error
 		return kept(s.run(ctx, j))
 	})
 	if j.op.endpoint.Fallback == "cached" && s.passing(resp, err) { // R4.11
-		if old, ok := s.cache.Stale(asked, j.call.Tenant); ok {
+		if old, ok := s.cache.Stale(asked, j.whose()); ok {
 			old.Header.Set(HeaderFallback, "cached")
 			var f *integration.Failure
 			switch {
@@ -97,6 +97,14 @@ func tell(h http.Header, id, attempts, reason string) {
 	}
 }
 
+// whose is whose data a call is about.
+func (j *journey) whose() string {
+	if j.connection != "" {
+		return "connection:" + j.connection
+	}
+	return j.call.Tenant
+}
+
 // good reports whether an answer is a success also by the provider's own rule.
 func (s *Service) good(status int, header http.Header, body []byte) bool {
 	_, failure := s.dialect.Answer(status, header, body, s.now())
@@ -120,7 +128,7 @@ func (s *Service) wrote(j *journey, resp *http.Response) {
 	if j.op.effect == plan.EffectRead {
 		return
 	}
-	s.cache.Wrote(j.call.Tenant, &http.Request{Method: j.call.Method, URL: j.url, Header: j.header}, resp)
+	s.cache.Wrote(j.whose(), &http.Request{Method: j.call.Method, URL: j.url, Header: j.header}, resp)
 }
 
 // CacheStats counts what the cache of reads did.

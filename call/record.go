@@ -120,6 +120,9 @@ func (s *Service) keep(j *journey) {
 	header, at := j.header.Clone(), *j.url
 	s.credential.Strip(header, &at)
 	kept, whole := j.body.keep()
+	if j.connection != "" {
+		header.Set(HeaderConnection, j.connection) // it is made again with the same one's credential
+	}
 	if !whole {
 		header.Set(bodyHeader, "streamed, not kept")
 	}

@@ -59,11 +59,12 @@ func (d *door) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // asked is what a door knows about a call beside its request.
 type asked struct {
-	tenant string
-	entry  integration.Entry
-	op     *operation // nil: found by method and path
-	key    string     // idempotency key; empty: the caller's header, or one is made
-	whole  bool
+	tenant     string
+	connection string // empty: the header's, or else the tenant's
+	entry      integration.Entry
+	op         *operation // nil: found by method and path
+	key        string     // idempotency key; empty: the caller's header, or one is made
+	whole      bool
 }
 
 // callRecord is a call and room for its first attempts in one piece; the journal
@@ -96,7 +97,10 @@ func (s *Service) begin(r *http.Request, path, raw string, ask asked) (*journey,
 		State: integration.CallRunning, CreatedAt: s.now().UTC(),
 	}}
 	c.Attempts = c.attempts[:0]
-	j := &journey{call: &c.Call, op: op, request: r, path: path, body: held, whole: ask.whole, header: outgoing(r.Header)}
+	j := &journey{call: &c.Call, op: op, request: r, path: path, body: held, whole: ask.whole, header: outgoing(r.Header), connection: ask.connection}
+	if named := r.Header[HeaderConnection]; j.connection == "" && len(named) > 0 {
+		j.connection = named[0]
+	}
 	j.url = &j.place
 	s.place(j.url, path, raw, r.URL.RawQuery)
 	s.credential.Strip(j.header, j.url)

@@ -41,13 +41,13 @@ func (s *server) adminRoutes(routes huma.API) {
 
 type logsInput struct {
 	Service string    `path:"service" example:"stripe"`
-	Kind    string    `query:"kind" enum:"event,call" default:"event"`
+	Kind    string    `query:"kind" enum:"event,call,credential" default:"event" doc:"credential: which credential was used for what and by whom, counted by the minute"`
 	Status  string    `query:"status" enum:"received,processing,processed,ignored,running,queued,succeeded,rejected,canceled,unknown,failed" doc:"of an event: received, processing, processed, failed, ignored; of a call: running, queued, succeeded, rejected, canceled, failed, unknown"`
 	Type    string    `query:"type" doc:"event type, or endpoint name"`
 	Tenant  string    `query:"tenant"`
 	Since   time.Time `query:"since" doc:"RFC 3339"`
 	Until   time.Time `query:"until" doc:"RFC 3339"`
-	Query   string    `query:"q" maxLength:"200" doc:"part of an id or an error"`
+	Query   string    `query:"q" maxLength:"200" doc:"part of an id or an error; of a use: of connection, actor or fingerprint"`
 	Cursor  string    `query:"cursor" maxLength:"500" doc:"next of the page before"`
 	Limit   int       `query:"limit" minimum:"1" maximum:"500" default:"50"`
 }
@@ -132,6 +132,7 @@ type logsOutput struct {
 		Kind   string      `json:"kind"`
 		Events []EventView `json:"events,omitempty"`
 		Calls  []CallView  `json:"calls,omitempty"`
+		Uses   []UseView   `json:"uses,omitempty"`
 		Next   string      `json:"next,omitempty" doc:"cursor of the next page; absent on the last"`
 	}
 }
@@ -146,6 +147,9 @@ func (s *server) logs(ctx context.Context, in *logsInput) (*logsOutput, error) {
 	}
 	out := &logsOutput{}
 	out.Body.Kind = in.Kind
+	if in.Kind == "credential" {
+		return out, s.uses(ctx, f, out)
+	}
 	if in.Kind == "call" {
 		calls, next, err := s.Records.Calls(ctx, f)
 		if err != nil {

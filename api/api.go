@@ -77,7 +77,7 @@ type Integration struct {
 	Credential func() string
 }
 
-// Config is what the API stands on. Every field must be set but Connections, Drift,
+// Config is what the API stands on. Every field must be set but Connections, Drift, Uses,
 // WakeCalls, WakeJobs, ProxyBodyLimit and ProxyDomains.
 type Config struct {
 	Integrations []Integration
@@ -87,6 +87,7 @@ type Config struct {
 	// service uses the credential of its plan.
 	Connections *connect.Connections
 	Drift       Drift             // may be nil: no drift is kept, and the list is empty
+	Uses        Uses              // may be nil: no use of credentials is kept, and the list is empty
 	Receiver    *receive.Receiver // mounted at /api/webhooks/
 	Wake        func()            // called when an event became due
 	WakeCalls   func()            // called when a call was put into the queue; nil: it is found by itself

@@ -123,8 +123,8 @@ func (s *Store) RecordUses(ctx context.Context, uses []integration.CredentialUse
 }
 
 // CredentialUses lists uses, those written last first. Of the filter, Type is
-// the endpoint, Status the fingerprint and Query looks into connection and
-// actor; Since and Until are about the minute.
+// the endpoint, Status the fingerprint and Query looks into connection, actor
+// and fingerprint; Since and Until are about the minute.
 func (s *Store) CredentialUses(ctx context.Context, f integration.Filter) (found []integration.CredentialUse, next string, err error) {
 	p := page{
 		prefix: "u", table: "credential_uses", hint: notIndexed, filter: f,
@@ -134,7 +134,7 @@ func (s *Store) CredentialUses(ctx context.Context, f integration.Filter) (found
 	p.where.equal("tenant_id", f.Tenant)
 	p.where.equal("endpoint", f.Type)
 	p.where.equal("fingerprint", f.Status)
-	p.where.contains(f.Query, "connection_id", "actor")
+	p.where.contains(f.Query, "connection_id", "actor", "fingerprint")
 	p.where.between("minute", f.Since, f.Until)
 	return list(ctx, s, p, func(r rowScanner) (seq int64, u integration.CredentialUse, err error) {
 		var minute int64

@@ -67,7 +67,8 @@ func (s *service) fields() []Field {
 // none.
 func (s *service) clientFields(grant oauth.Grant, add func(name, label string, optional bool)) {
 	has := s.Client != nil && s.Client().ID != ""
-	signs := grant == oauth.JWTBearer || grant == oauth.SelfSigned || s.Auth.OAuth != nil && strings.HasPrefix(s.Auth.OAuth.TokenAuth, "private_key_jwt")
+	signs := grant == oauth.JWTBearer || grant == oauth.SelfSigned ||
+		s.Auth.OAuth != nil && (strings.HasPrefix(s.Auth.OAuth.TokenAuth, "private_key_jwt") || strings.HasPrefix(s.Auth.OAuth.TokenAuth, "certificate"))
 	if !has {
 		add(fieldID, "Client id", false)
 	}

@@ -45,6 +45,9 @@ func (o *OAuth) parameters(r *http.Request, body string) (url.Values, bool) {
 
 // client reports whether the app authenticates in one of the ways wanted.
 func (o *OAuth) client(r *http.Request, form url.Values, ways string) bool {
+	if ways == "" && form.Get("assertion") != "" {
+		return true // the assertion says who it is (RFC 7523, section 3.1)
+	}
 	for _, way := range strings.Split(ways, " or ") {
 		switch way {
 		case "basic":

@@ -27,20 +27,22 @@ import (
 const (
 	assertionLife = 5 * time.Minute
 	backdate      = 10 * time.Second
+	unknownLife   = 10 * time.Minute // of own tokens where the profile does not say; GitHub's apps have ten minutes
 )
 
 // errKey does not show what was wrong with which bytes: it is about a key.
 var errKey = errors.New("the key that signs can't be read; it must be a private key in PEM (PKCS #8, PKCS #1 or SEC 1), without a passphrase")
 
 // Sign makes the token of a client that signs its own (kind jwt). It ends after
-// the longest life the profile allows, at most an hour.
+// the longest life the profile allows, at most an hour; after ten minutes where
+// the profile does not say.
 func (m *Method) Sign(a Asker, own Own) (Token, error) {
 	if m.Grant() != SelfSigned {
 		return Token{}, fmt.Errorf("auth.kind: %s does not sign its own tokens", m.Grant())
 	}
-	life := time.Hour
+	life := unknownLife
 	if s := m.auth.JWT.Seconds; s > 0 {
-		life = min(life, time.Duration(s)*time.Second)
+		life = min(time.Hour, time.Duration(s)*time.Second)
 	}
 	signed, err := m.sign(a, own, *m.auth.JWT, life-backdate)
 	if err != nil {

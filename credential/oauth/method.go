@@ -64,7 +64,7 @@ func Compile(auth catalog.Auth, variables map[string]catalog.Variable) (*Method,
 	case ClientCredentials, Password, JWTBearer:
 	case SelfSigned:
 		if auth.JWT == nil {
-			return nil, errors.New("auth.jwt: the profile does not say what the token must hold; add it")
+			m.auth.JWT = &catalog.JWT{}
 		}
 		return m, nil
 	default:

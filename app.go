@@ -35,15 +35,18 @@ type Event = deliver.Event
 // App is a gateway inside a Go program: webhooks in, calls out. Make it with
 // New; its methods may be called from many goroutines.
 type App struct {
-	config    Config
-	services  map[string]*service
-	store     *sqlite.Store
-	deliverer *deliver.Deliverer
-	runner    *lease.Runner[integration.Event, integration.Outcome]
-	queue     *queue.Runner // of calls that go on by themselves
-	shared    *sharing      // nil: nothing is shared with other instances
-	handler   http.Handler
-	ran       atomic.Bool // Run began its one run
+	config     Config
+	services   map[string]*service
+	store      *sqlite.Store
+	deliverer  *deliver.Deliverer
+	runner     *lease.Runner[integration.Event, integration.Outcome]
+	queue      *queue.Runner // of calls that go on by themselves
+	resolver   *vault.Resolver
+	usage      *vault.Usage
+	connecting *connecting // nil: no tenant connects anything
+	shared     *sharing    // nil: nothing is shared with other instances
+	handler    http.Handler
+	ran        atomic.Bool // Run began its one run
 }
 
 // service is one plan with what runs it.
@@ -65,9 +68,9 @@ func New(ctx context.Context, c Config) (*App, error) {
 	c = c.withDefaults()
 	plans, err := loadPlans(c.Plans)
 	problems := []error{err}
-	a := &App{config: c, services: make(map[string]*service, len(plans))}
+	a := &App{config: c, services: make(map[string]*service, len(plans)), resolver: vault.NewResolver(c.LookupEnv)}
 	for _, p := range plans {
-		secrets, err := vault.Open(p, c.Environment, c.LookupEnv)
+		secrets, err := vault.OpenWith(ctx, p, c.Environment, a.resolver)
 		if err != nil {
 			problems = append(problems, err)
 			continue
@@ -91,7 +94,7 @@ func New(ctx context.Context, c Config) (*App, error) {
 			c.Log.Warn("redis.away", "error", err, "meanwhile", "each instance keeps to its own limits and breakers")
 		}
 	}
-	if err := a.wire(); err != nil {
+	if err := a.wire(ctx); err != nil {
 		return nil, errors.Join(err, a.store.Close())
 	}
 	a.warnUnenforced()
@@ -99,9 +102,20 @@ func New(ctx context.Context, c Config) (*App, error) {
 }
 
 // wire puts the two journeys together.
-func (a *App) wire() error {
+func (a *App) wire(ctx context.Context) error {
 	var outgoing []api.Integration
 	var problems []error
+	for _, name := range a.Services() {
+		problems = append(problems, a.sending(a.services[name]))
+	}
+	var err error
+	if err := errors.Join(problems...); err != nil {
+		return err
+	}
+	if a.connecting, err = a.connect(ctx); err != nil {
+		return err
+	}
+	a.usage = vault.NewUsage(a.store, a.config.Log, a.config.Now)
 	for _, name := range a.Services() {
 		s := a.services[name]
 		if err := a.calls(s); err != nil {
@@ -134,25 +148,35 @@ func (a *App) wire() error {
 		return err
 	}
 	a.handler = api.New(api.Config{
-		Integrations: outgoing, Records: a.store, Keys: a.store, Drift: a.store, Receiver: receiver, Wake: a.runner.Wake, WakeCalls: a.queue.Wake, WakeJobs: a.queue.WakeJobs,
+		Integrations: outgoing, Records: a.store, Keys: a.store, Drift: a.store, Connections: a.connecting.served(), Receiver: receiver, Wake: a.runner.Wake, WakeCalls: a.queue.Wake, WakeJobs: a.queue.WakeJobs,
 		Log: a.config.Log, Now: a.config.Now, Version: a.config.Version, BodyLimit: a.config.BodyLimit,
 		ProxyBodyLimit: a.config.ProxyBodyLimit, ProxyDomains: a.config.ProxyDomains,
 	})
 	return nil
 }
 
-// calls makes the outbound journey of one service.
-func (a *App) calls(s *service) error {
+// sending makes the transport of one service.
+func (a *App) sending(s *service) error {
 	base, hosts, err := outboundHosts(s.plan, a.config.Environment)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", s.plan.Service, err)
 	}
-	if s.sender, err = send.New(send.Config{Hosts: hosts, AllowPrivate: privateHost(base)}); err != nil {
-		return err
+	s.sender, err = send.New(send.Config{Hosts: hosts, AllowPrivate: privateHost(base)})
+	return err
+}
+
+// calls makes the outbound journey of one service.
+func (a *App) calls(s *service) error {
+	var err error
+	var authorizer call.Authorizer
+	transport := http.RoundTripper(s.sender)
+	if s.plan.Auth.OfTenants() {
+		authorizer = &tenants{connections: a.connecting.connections, service: s.plan.Service}
+		transport = a.hosts(s)
 	}
 	s.notices = a.newNoticing(s.plan)
 	s.calls, err = call.New(call.Config{
-		Plan: s.plan, Environment: a.config.Environment, Transport: s.sender, Journal: a.store, Noticer: s.notices, Told: a.tell,
+		Plan: s.plan, Environment: a.config.Environment, Transport: transport, Authorizer: authorizer, Journal: a.store, Noticer: s.notices, Told: a.tell, Used: a.used,
 		Limits: a.shared.limits(s.plan.Service + "/" + a.config.Environment), Breakers: a.shared.breakersOf(s.plan.Service + "/" + a.config.Environment),
 		Secret:  func() integration.Secret { return s.secrets.First(vault.APIKey) },
 		Refused: func() { a.reread(s) },
@@ -321,12 +345,20 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	var working sync.WaitGroup
 	working.Go(func() { a.queue.Run(ctx) })
+	working.Go(func() { a.usage.Run(ctx) })
+	if c := a.connecting; c != nil {
+		working.Go(func() { c.runner.Run(ctx) })
+		working.Go(func() { c.connections.Tidy(ctx) })
+	}
 	if a.shared != nil {
 		working.Go(func() { a.shared.run(ctx) })
 	}
 	for _, s := range a.services {
 		working.Go(func() { s.notices.run(ctx) })
 		working.Go(func() { a.settle(ctx, s) })
+		working.Go(func() { s.secrets.Watch(ctx, 0, a.config.Log) })
+		ageing := vault.Ageing{Secrets: s.secrets, Kept: a.store, Log: a.config.Log, Now: a.config.Now}
+		working.Go(func() { ageing.Run(ctx) })
 	}
 	a.runner.Run(ctx)
 	working.Wait()
@@ -368,7 +400,7 @@ func (a *App) Close() error {
 // outboundHosts are the base URL of a plan in an environment, and every host
 // its calls may go to.
 func outboundHosts(p *plan.Plan, environment string) (base *url.URL, hosts []string, err error) {
-	text := p.BaseURL(environment)
+	text := strings.NewReplacer("{", "", "}", "").Replace(p.BaseURL(environment)) // a connection's own address takes the place of one with variables
 	base, err = url.Parse(text)
 	if err != nil || base.Host == "" {
 		return nil, nil, fmt.Errorf("environments.%s.base_url: %q is no absolute URL", environment, text)

@@ -49,6 +49,13 @@ type Config struct {
 	// Redis is where instances share limits and breakers: redis://HOST:PORT, or
 	// rediss:// for TLS. Nothing is kept there alone. Empty: each for itself.
 	Redis string
+	// Keyset is where the master key is that tenants' credentials are sealed with:
+	// file:PATH, env:NAME, vault-transit:MOUNT/KEY or aws-kms:ARN. Empty makes one
+	// beside the database, but not in production.
+	Keyset string
+	// ReturnURLs are where people may be sent after they connected: whole
+	// addresses, or such with * as the end of the path.
+	ReturnURLs []string
 	// Queue is how many webhooks may wait for a commit before the door answers
 	// 503. Zero means 4096.
 	Queue int

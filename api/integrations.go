@@ -162,10 +162,11 @@ type endpointInput struct {
 	Cursor         string   `header:"Sallyport-Cursor" doc:"with all: where to take the list up; the last line of a list that broke off names it"`
 	Callback       string   `header:"Sallyport-Callback" maxLength:"200" doc:"with respond-async: the plan's destination that is told at the end"`
 	Body           struct {
-		Tenant string              `json:"tenant,omitempty" maxLength:"200" doc:"your customer, on whose behalf" example:"acme"`
-		Path   map[string]string   `json:"path,omitempty" doc:"values of the path variables"`
-		Query  map[string][]string `json:"query,omitempty" doc:"query parameters"`
-		Body   json.RawMessage     `json:"body,omitempty" doc:"the request in your own fields; mapped where the plan says so"`
+		Tenant     string              `json:"tenant,omitempty" maxLength:"200" doc:"your customer, on whose behalf" example:"acme"`
+		Connection string              `json:"connection,omitempty" maxLength:"64" doc:"whose credential is used; the tenant's when left out"`
+		Path       map[string]string   `json:"path,omitempty" doc:"values of the path variables"`
+		Query      map[string][]string `json:"query,omitempty" doc:"query parameters"`
+		Body       json.RawMessage     `json:"body,omitempty" doc:"the request in your own fields; mapped where the plan says so"`
 	}
 }
 
@@ -188,7 +189,7 @@ func (s *server) callEndpoint(ctx context.Context, in *endpointInput) (*endpoint
 		return nil, unknownService(in.Service)
 	}
 	asked := call.Request{
-		Tenant: in.Body.Tenant, Path: in.Body.Path, Query: url.Values(in.Body.Query), Body: in.Body.Body, IdempotencyKey: in.IdempotencyKey,
+		Tenant: in.Body.Tenant, Connection: in.Body.Connection, Path: in.Body.Path, Query: url.Values(in.Body.Query), Body: in.Body.Body, IdempotencyKey: in.IdempotencyKey,
 	}
 	if prefersAsync(in.Prefer) {
 		return s.accept(ctx, one, in, asked)

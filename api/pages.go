@@ -39,10 +39,11 @@ func (s *server) lists(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	var in struct {
-		Tenant string              `json:"tenant"`
-		Path   map[string]string   `json:"path"`
-		Query  map[string][]string `json:"query"`
-		Body   json.RawMessage     `json:"body"`
+		Tenant     string              `json:"tenant"`
+		Connection string              `json:"connection"`
+		Path       map[string]string   `json:"path"`
+		Query      map[string][]string `json:"query"`
+		Body       json.RawMessage     `json:"body"`
 	}
 	content, err := io.ReadAll(http.MaxBytesReader(w, r.Body, max(s.BodyLimit, 1<<20)))
 	if err == nil && len(content) > 0 {
@@ -52,7 +53,7 @@ func (s *server) lists(ctx huma.Context, next func(huma.Context)) {
 		writeTo(ctx, &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_request", Detail: "the body is no JSON object of tenant, path, query and body"})
 		return
 	}
-	pages, err := one.Calls.List(r.Context(), ctx.Param("endpoint"), call.Request{Tenant: in.Tenant, Path: in.Path, Query: url.Values(in.Query), Body: in.Body}, from(r)...)
+	pages, err := one.Calls.List(r.Context(), ctx.Param("endpoint"), call.Request{Tenant: in.Tenant, Connection: in.Connection, Path: in.Path, Query: url.Values(in.Query), Body: in.Body}, from(r)...)
 	s.stream(w, one, pages, err)
 }
 

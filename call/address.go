@@ -22,16 +22,22 @@ func homesOf(p *plan.Plan, environment string) (*url.URL, []home, error) {
 	if _, ok := p.Environments[environment]; !ok {
 		return nil, nil, fmt.Errorf("call: the plan %s has no environment %q", p.Service, environment)
 	}
-	text := p.BaseURL(environment)
+	text := withoutVariables(p.BaseURL(environment))
 	base, err := url.Parse(text)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.RawQuery != "" || base.User != nil {
 		return nil, nil, fmt.Errorf("call: environments.%s.base_url: %q is no absolute HTTP URL without user and query", environment, text)
 	}
 	homes := []home{homeOf(base)}
-	if own, err := url.Parse(p.Provider.API.BaseURL); err == nil && own.Host != "" {
+	if own, err := url.Parse(withoutVariables(p.Provider.API.BaseURL)); err == nil && own.Host != "" {
 		homes = append(homes, homeOf(own))
 	}
 	return base, homes, nil
+}
+
+// withoutVariables is an address with its {variables} as plain words: each
+// connection's own address takes its place before anything is sent.
+func withoutVariables(address string) string {
+	return strings.NewReplacer("{", "", "}", "").Replace(address)
 }
 
 func homeOf(u *url.URL) home {

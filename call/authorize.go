@@ -37,6 +37,8 @@ type Authorized struct {
 	BaseURL    *url.URL           // where the connection's calls go; nil: where the plan says
 	// Apply puts it onto a request and returns its fingerprint.
 	Apply func(r *http.Request) (fingerprint string, err error)
+	// Origin is for the Authorizer.
+	Origin any
 }
 
 // single is the one credential of a plan, read from its secrets.
@@ -83,7 +85,8 @@ func (s *Service) authorize(ctx context.Context, j *journey) *integration.Failur
 			return unauthorized(err)
 		}
 	}
-	if j.ready == next {
+	if j.ready != nil && j.ready.Secret == next.Secret && j.ready.Connection == next.Connection {
+		j.ready = next
 		return nil
 	}
 	if j.ready != nil {

@@ -39,6 +39,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/breaker"
@@ -117,6 +118,9 @@ type Config struct {
 	Breakers breaker.Shared
 	// Told keeps an event of our own durably, to be delivered; nil: nobody is told.
 	Told func(context.Context, *integration.Event) error
+	// Used is told of each request that was made with a credential, by its
+	// fingerprint; nil: nobody counts. It must not wait.
+	Used func(c *integration.Call, connection, fingerprint string, refused bool)
 	// Noticer looks at a sample of the answers; nil: nobody does.
 	Noticer Noticer
 }
@@ -142,6 +146,7 @@ type Service struct {
 	cache      *cache.Cache
 	noticer    Noticer
 	told       func(context.Context, *integration.Event) error
+	used       func(c *integration.Call, connection, fingerprint string, refused bool)
 	dialect    *classify.Dialect
 	policy     *retry.Policy
 	routes     *plan.Routes
@@ -181,12 +186,15 @@ func New(c Config) (*Service, error) {
 	s := &Service{
 		plan: c.Plan, authorizer: c.Authorizer, transport: c.Transport, journal: c.Journal, log: c.Log.With("service", c.Plan.Service), now: c.Now, dice: c.Dice,
 		profile: profile, routes: c.Plan.Routes(),
-		noticer: c.Noticer, told: c.Told,
+		noticer: c.Noticer, told: c.Told, used: c.Used,
 		cache:  cache.New(cache.Config{Now: c.Now}),
 		budget: retry.NewBudget(retry.BudgetConfig{Share: float64(c.Plan.Calls.RetryBudget.Or(plan.DefaultRetryBudget)) / 100}),
 	}
 	s.deadline = cmp.Or(c.Deadline, c.Plan.Calls.Deadline.Or(plan.DefaultDeadline))
 	s.policy = retry.New(c.Plan, s.deadline).Within(s.budget)
+	if c.Authorizer == nil && strings.Contains(c.Plan.BaseURL(c.Environment), "{") {
+		return nil, fmt.Errorf("call: the address %s has variables, which a connection fills in: write auth.whose: tenant, or base_url for the environment", c.Plan.BaseURL(c.Environment))
+	}
 	var err error
 	if s.base, s.homes, err = homesOf(c.Plan, c.Environment); err != nil {
 		return nil, err

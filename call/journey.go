@@ -59,6 +59,7 @@ func (s *Service) run(ctx context.Context, j *journey) (*http.Response, error) {
 		resp, attempt, failure := s.attempt(ctx, j) // R4.8, R4.9
 		pass.Done(breaker.OutcomeOf(failure), attempt.Took)
 		s.learn(j, resp) // R4.14
+		s.count(j, failure)
 		if failure == nil {
 			s.report(ctx, j, attempt, nil, retry.Decision{})
 			return s.settle(ctx, j, resp, nil, integration.CallSucceeded)
@@ -121,6 +122,13 @@ func (s *Service) learn(j *journey, resp *http.Response) {
 	s.limiter.Learn(j.asks(), resp.Header)
 	if b, ok := resp.Body.(*answerBody); ok && b.whole && s.limiter.LearnsFromBodies() {
 		s.limiter.LearnBody(j.asks(), b.start)
+	}
+}
+
+// count tells who counts uses of the credential (R2.10).
+func (s *Service) count(j *journey, failure *integration.Failure) {
+	if s.used != nil {
+		s.used(j.call, j.ready.Connection, j.fingerprint, failure != nil && failure.Class == integration.ClassUnauthorized)
 	}
 }
 

@@ -29,6 +29,8 @@ type Config struct {
 	Database    string        // sqlite:PATH
 	Redis       string        // redis:// URL that instances share limits and breakers through; empty: each for itself
 	PublicURL   string        // how providers reach us; signs of URL-signing schemes need it
+	Keyset      string        // where the master key is
+	ReturnURLs  []string      // where people may be sent after they connected
 	BodyLimit   int64         // bytes of one webhook or API body
 	ProxyLimit  int64         // bytes of one proxied body; 0: any size
 	ProxyDomain []string      // domains whose hosts SERVICE.DOMAIN are proxied
@@ -114,6 +116,28 @@ func Settings() []Setting {
 					}
 				}
 				c.PublicURL = strings.TrimSuffix(v, "/")
+				return nil
+			},
+		},
+		{
+			Key: "keyset", Help: "master key that tenants' credentials are sealed with: file:PATH, env:NAME, vault-transit:MOUNT/KEY or aws-kms:ARN",
+			Manual: "Empty makes one in a file beside the database, which only its owner may read, and says so; production refuses to. Keep a copy apart from the database: without the key nobody can read the credentials any more.",
+			set:    func(c *Config, v string) error { c.Keyset = v; return nil },
+		},
+		{
+			Key: "return_urls", Help: "addresses, divided by commas, that people may be sent to after they connected; * may end a path",
+			set: func(c *Config, v string) error {
+				c.ReturnURLs = nil
+				for address := range strings.SplitSeq(v, ",") {
+					if address = strings.TrimSpace(address); address == "" {
+						continue
+					}
+					u, err := url.Parse(address)
+					if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+						return fmt.Errorf("%q is no absolute http or https URL", address)
+					}
+					c.ReturnURLs = append(c.ReturnURLs, address)
+				}
 				return nil
 			},
 		},

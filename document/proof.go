@@ -16,6 +16,8 @@ var proofs = map[string]string{
 	"provider header":    "make a call; the stand-in sees the header with this value",
 	"environment":        "start the environment and make a call; it reaches this address and no other",
 	"auth credential":    "make a call; the credential is on the request, and neither log nor record shows it",
+	"auth whose":         "connect two tenants and make a call of each; the stand-in sees each one's credential with its own calls alone",
+	"auth tell":          "revoke the grant at the stand-in; the destination hears of it once, and again when it is mended",
 	"auth rotate_every":  "give a credential that is older; it is reported",
 	"endpoint call":      "make a call; the stand-in sees this method and path once",
 	"endpoint effect":    "break the connection after the request was read; count how often the stand-in saw it",

@@ -180,10 +180,29 @@ type Environment struct {
 
 // Auth picks a credential kind of the profile.
 type Auth struct {
-	// The kind. This version applies api_key and basic.
-	Use string `yaml:"use" json:"use" jsonschema:"required,enum=api_key,enum=oauth2,enum=client_credentials,enum=jwt,enum=basic"`
+	// The kind, one of the profile's.
+	Use string `yaml:"use" json:"use" jsonschema:"required,enum=api_key,enum=oauth2,enum=client_credentials,enum=password,enum=jwt_bearer,enum=jwt,enum=basic"`
+	// Whose credential it is: app is one for all calls, kept among the secrets of
+	// the environment; tenant is one for each of your customers, who connect it
+	// themselves. Keys and basic are the app's when nothing is said, all else is
+	// the tenant's.
+	Whose string `yaml:"whose,omitempty" json:"whose,omitempty" jsonschema:"enum=app,enum=tenant"`
+	// What is asked for when a tenant connects, besides what the profile needs.
+	Scopes []string `yaml:"scopes,omitempty" json:"scopes,omitempty"`
+	// Destination that is told when a connection needs its tenant, ends or is
+	// well again.
+	Tell string `yaml:"tell,omitempty" json:"tell,omitempty"`
 	// How old a credential may become before it is to be replaced.
 	RotateEvery Duration `yaml:"rotate_every,omitempty" json:"rotate_every,omitempty"`
+}
+
+// OfTenants reports whether each tenant has a credential of its own, kept as a
+// connection.
+func (a Auth) OfTenants() bool {
+	if a.Whose != "" {
+		return a.Whose == "tenant"
+	}
+	return a.Use != "api_key" && a.Use != "basic"
 }
 
 // Limits is how the provider's limits are used (R4.12, R4.13).

@@ -101,6 +101,12 @@ func (b *rowBuilder) environments() {
 func (b *rowBuilder) auth() {
 	a := b.plan.Auth
 	b.add("auth", "credential", "auth.use", a.Use, "every request carries a credential of kind %s", a.Use)
+	if a.OfTenants() {
+		b.add("auth", "whose", "auth.whose", "", "each tenant's calls carry the credential that it connected, and no other")
+	}
+	if a.Tell != "" {
+		b.add("auth", "tell", "auth.tell", "", "%s is told when a connection needs its tenant, ends or is well again", a.Tell)
+	}
 	if a.RotateEvery != 0 {
 		b.add("auth", "rotate_every", "auth.rotate_every", "", "no credential is older than %s", a.RotateEvery)
 	}

@@ -79,16 +79,10 @@ func TestUnenforced(t *testing.T) {
 		got[r.ID] = true
 	}
 	want := []string{
-		"auth.rotate_every", "error.5xx", "monitoring.expect_calls_every", "monitoring.notify", "webhook.reconcile", "webhook.redact", "webhook.retention",
+		"error.5xx", "monitoring.expect_calls_every", "monitoring.notify", "webhook.reconcile", "webhook.redact", "webhook.retention",
 	}
 	if ids := slices.Sorted(maps.Keys(got)); !slices.Equal(ids, want) {
 		t.Errorf("got %v, want %v", ids, want)
-	}
-	for _, use := range []string{"oauth2", "client_credentials", "jwt"} {
-		p := &plan.Plan{Auth: plan.Auth{Use: use}}
-		if list := p.Unenforced(); len(list) != 1 || list[0].ID != "auth.credential" {
-			t.Errorf("%s: got %v", use, list)
-		}
 	}
 	// What the gateway does keep is not on the list.
 	// A default that alerts is no promise of the plan's.

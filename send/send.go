@@ -146,6 +146,9 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// Serves reports whether a URL's host is one of those that may be called.
+func (t *Transport) Serves(u *url.URL) bool { return t.known(u) }
+
 // CloseIdleConnections closes the connections that carry no request.
 func (t *Transport) CloseIdleConnections() { t.http.CloseIdleConnections() }
 

@@ -142,7 +142,7 @@ func (s *Secrets) missing(env plan.Environment) []error {
 				strings.ToUpper(strings.ReplaceAll(s.plan.Service, "-", "_")), strings.ToUpper(name)))
 		}
 	}
-	if s.plan.Auth.Use == "api_key" || s.plan.Auth.Use == "basic" {
+	if !s.plan.Auth.OfTenants() {
 		need(APIKey, "calls need a credential")
 	}
 	if s.plan.Webhooks != nil && len(s.plan.Webhooks.Events) > 0 {

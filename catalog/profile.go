@@ -362,6 +362,10 @@ type Webhooks struct {
 	Challenge  string        `yaml:"challenge,omitempty" json:"challenge,omitempty"`
 	// Handshakes are the challenge as data: the first whose When fits is answered.
 	Handshakes []Handshake `yaml:"handshakes,omitempty" json:"handshakes,omitempty"`
+	// List is how events that were sent can be read again; nil: it is not known.
+	List *EventList `yaml:"list,omitempty" json:"list,omitempty"`
+	// Subscription is how one is subscribed over the API; nil: it is not known.
+	Subscription *Subscription `yaml:"subscription,omitempty" json:"subscription,omitempty"`
 }
 
 // WebhookAnswer is the answer the provider expects.

@@ -42,6 +42,8 @@ type keysetSource interface {
 	stamp() (string, error)
 	read() ([]byte, error)
 	write([]byte) error
+	// lock keeps other processes from changing it.
+	lock() (unlock func() error, err error)
 }
 
 // OpenKeyset reads the keyset of a file that only its owner may read.
@@ -188,10 +190,13 @@ func (k *Keyset) use(handle *keyset.Handle, stamp string) error {
 func formatID(id uint32) string { return strconv.FormatUint(uint64(id), 10) }
 
 // AddPrimary makes a new key, writes the keyset and seals with the new key from
-// now on. It returns the ids of the new key and of the one before.
-func (k *Keyset) AddPrimary() (fresh, before string, err error) {
+// now on. It returns the id of the new key. When before is not the primary key
+// any more, another has made one: that is returned.
+func (k *Keyset) AddPrimary(before string) (fresh string, err error) {
 	err = k.edit(func(m *keyset.Manager) error {
-		before = k.primary
+		if fresh = k.primary; fresh != before {
+			return errUnchanged
+		}
 		id, err := m.Add(aead.AES256GCMKeyTemplate())
 		if err != nil {
 			return err
@@ -199,8 +204,11 @@ func (k *Keyset) AddPrimary() (fresh, before string, err error) {
 		fresh = formatID(id)
 		return m.SetPrimary(id)
 	})
-	return fresh, before, err
+	return fresh, err
 }
+
+// errUnchanged ends an edit that has nothing to do.
+var errUnchanged = errors.New("unchanged")
 
 // DisableOthers disables every key but the primary one, and says which.
 func (k *Keyset) DisableOthers() (disabled []string, err error) {
@@ -264,15 +272,24 @@ func (k *Keyset) DeleteOthers() (deleted []string, err error) {
 	return deleted, err
 }
 
-// edit changes the keyset as it is at its source now.
-func (k *Keyset) edit(change func(*keyset.Manager) error) error {
+// edit changes the keyset as it is at its source now. No other process changes
+// it at the same time: what one of them adds must not be lost.
+func (k *Keyset) edit(change func(*keyset.Manager) error) (err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	unlock, err := k.source.lock()
+	if err != nil {
+		return fmt.Errorf("%s: %w", k.source.name(), err)
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	if err := k.reloadLocked(); err != nil {
 		return err
 	}
 	m := keyset.NewManagerFromHandle(k.handle)
-	if err := change(m); err != nil {
+	switch err := change(m); {
+	case errors.Is(err, errUnchanged):
+		return nil
+	case err != nil:
 		return fmt.Errorf("%s: %w", k.source.name(), err)
 	}
 	handle, err := m.Handle()

@@ -67,6 +67,8 @@ func (f fileKeyset) write(text []byte) error {
 	return syncFolder(filepath.Dir(string(f)))
 }
 
+func (f fileKeyset) lock() (unlock func() error, err error) { return lockFile(string(f)) }
+
 // stage writes text into a new file of mode 0600 beside path, down to the disk.
 func stage(path string, text []byte) (staged string, err error) {
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
@@ -118,4 +120,8 @@ func (e *environmentKeyset) read() ([]byte, error) {
 
 func (e *environmentKeyset) write([]byte) error {
 	return fmt.Errorf("keyset %s: %w: put it into a file, start with keyset file:PATH, and rotate that", e.name(), ErrReadOnly)
+}
+
+func (e *environmentKeyset) lock() (unlock func() error, err error) {
+	return func() error { return nil }, nil
 }

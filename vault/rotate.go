@@ -28,8 +28,9 @@ type RotationStore interface {
 // theirs by themselves; for them a rotation seals anew with what is current.
 type Rotating interface {
 	Master
-	// AddPrimary makes a new key that seals from now on; others still open.
-	AddPrimary() (fresh, before string, err error)
+	// AddPrimary makes a new key that seals from now on, unless before is not
+	// the primary one any more; others still open.
+	AddPrimary(before string) (fresh string, err error)
 	Primary() string
 	// DisableOthers makes all keys but the primary one useless, and says which;
 	// Enable takes that back.
@@ -116,10 +117,8 @@ func (r *Rotation) begin(ctx context.Context) (integration.KeyRotation, error) {
 	}
 	// A crash after the key was made and before it was written down shows: the
 	// primary key is not the one from before.
-	if state.Fresh = rotating.Primary(); state.Fresh == state.Before {
-		if state.Fresh, _, err = rotating.AddPrimary(); err != nil {
-			return state, err
-		}
+	if state.Fresh, err = rotating.AddPrimary(state.Before); err != nil {
+		return state, err
 	}
 	return state, r.Store.AdvanceRotation(ctx, state)
 }

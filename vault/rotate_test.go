@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -230,5 +231,26 @@ func TestRotationPastDamage(t *testing.T) {
 	state, err := (&vault.Rotation{Store: h, Master: h.master(t), Batch: 1, Damaged: func(c, f string) { damaged = append(damaged, c+" "+f) }}).Run(t.Context())
 	if err != nil || state.Credentials != 3 || len(damaged) != 1 || damaged[0] != "c0 token" {
 		t.Errorf("%+v, damaged %v, %v", state, damaged, err)
+	}
+}
+
+// R2.7: two who rotate at the same time, as two processes would, lose nothing.
+func TestRotationTwice(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, 4, 4)
+	var all sync.WaitGroup
+	for range 3 {
+		master := h.master(t)
+		all.Go(func() {
+			_, err := (&vault.Rotation{Store: h, Master: master, Batch: 1}).Run(context.Background())
+			if err != nil && !errors.Is(err, integration.ErrState) {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	h.opens(t, newSealer(t, h, h.master(t)))
+	if last, err := h.LastRotation(t.Context()); err != nil || last.FinishedAt.IsZero() {
+		t.Errorf("%+v, %v", last, err)
 	}
 }

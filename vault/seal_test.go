@@ -220,9 +220,12 @@ func TestKeysetRotates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fresh, was, err := one.AddPrimary()
-	if err != nil || was != before || fresh == before {
-		t.Fatalf("new primary %s after %s (%s), %v", fresh, was, before, err)
+	fresh, err := one.AddPrimary(before)
+	if err != nil || fresh == before {
+		t.Fatalf("new primary %s after %s, %v", fresh, before, err)
+	}
+	if again, err := two.AddPrimary(before); err != nil || again != fresh {
+		t.Errorf("another rotated at the same time: %s, %v; want %s", again, err, fresh)
 	}
 	sealed, key, err := one.Wrap(t.Context(), []byte("data"), []byte("ad"))
 	if err != nil || key != fresh {
@@ -296,7 +299,7 @@ func TestKeysetRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := k.AddPrimary(); !errors.Is(err, vault.ErrReadOnly) {
+	if _, err := k.AddPrimary(k.Primary()); !errors.Is(err, vault.ErrReadOnly) {
 		t.Errorf("rotating a keyset in the environment: %v", err)
 	}
 }

@@ -112,7 +112,7 @@ func (s *Connections) load(ctx context.Context, key who, tenant string) (*entry,
 	if err != nil {
 		return nil, err
 	}
-	got, err := s.shared(ctx, "load\x00"+key.service+"\x00"+key.connection+"\x00"+key.tenant, func(ctx context.Context) (any, error) {
+	got, err := s.shared(ctx, loading(key), func(ctx context.Context) (any, error) {
 		id := key.connection
 		if id == "" {
 			list, err := s.Store.ConnectionsOf(ctx, one.Name, one.Environment, key.tenant)
@@ -242,6 +242,17 @@ func filledBasic(auth catalog.Auth, variables map[string]string) catalog.Auth {
 	return auth
 }
 
+// loading and renewalOf name what is done once for all. A renewal is that of one
+// credential: who was refused with the next one must not take the end of this
+// renewal for an answer.
+func loading(key who) string {
+	return "load\x00" + key.service + "\x00" + key.connection + "\x00" + key.tenant
+}
+
+func renewalOf(connection, fingerprint string) string {
+	return "renew\x00" + connection + "\x00" + fingerprint
+}
+
 // shared runs work once for all who ask for the same at a time. It goes on when
 // the one who began it goes away.
 func (s *Connections) shared(ctx context.Context, key string, work func(ctx context.Context) (any, error)) (any, error) {
@@ -268,7 +279,7 @@ func (s *Connections) renew(ctx context.Context, key who, c *Credential, forced 
 	if err != nil {
 		return nil, err
 	}
-	_, err = s.shared(ctx, "renew\x00"+c.Connection, func(ctx context.Context) (any, error) {
+	_, err = s.shared(ctx, renewalOf(c.Connection, c.Fingerprint), func(ctx context.Context) (any, error) {
 		if f, ok := s.failures.Load(c.Connection); ok && s.Now().Sub(f.(failure).at) < breather {
 			return nil, f.(failure).err
 		}
@@ -283,6 +294,7 @@ func (s *Connections) renew(ctx context.Context, key who, c *Credential, forced 
 	if err != nil {
 		return nil, err
 	}
+	s.flights.Forget(loading(key)) // one that began before would bring the old credential
 	e, err := s.load(ctx, key, c.Tenant)
 	if err != nil {
 		return nil, err

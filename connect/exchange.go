@@ -140,7 +140,11 @@ func (s *Connections) take(ctx context.Context, ch *change, one *service, token 
 			}
 		}
 	}
-	ch.to(integration.ConnectionConnected, fewer(token.Missing))
+	reason := fewer(token.Missing)
+	if reason == "" && !old.IsZero() && c.State == integration.ConnectionConnected {
+		reason = c.Reason // what was granted at first still holds
+	}
+	ch.to(integration.ConnectionConnected, reason)
 	renewable := !token.Refresh.IsZero() || !old.IsZero() || one.method.Grant() != oauth.AuthorizationCode
 	ch.due(s.nextRenewal(c, renewable, !token.Refresh.IsZero()))
 	c.Attempts = 0

@@ -131,9 +131,8 @@ func (s *Connections) existing(ctx context.Context, one *service, r Request) (in
 
 // secretsOfFlow is what is sealed with an OAuth state.
 type secretsOfFlow struct {
-	Verifier string                        `json:"verifier"`
-	Nonce    string                        `json:"nonce"`
-	Given    map[string]integration.Secret `json:"-"`
+	Verifier string `json:"verifier"`
+	Nonce    string `json:"nonce"`
 }
 
 // fieldState is what the secrets of a flow are sealed for.

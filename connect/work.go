@@ -59,13 +59,7 @@ func (s *Connections) keepAlive(ctx context.Context, one *service, c integration
 			return integration.ConnectionOutcome{Task: integration.TaskKeepAlive, DueAt: at}
 		}
 	}
-	_, err := s.shared(ctx, "renew\x00"+c.ID, func(ctx context.Context) (any, error) {
-		_, sealed, err := s.Store.Connection(ctx, c.ID)
-		if err != nil {
-			return nil, err
-		}
-		return nil, s.refresh(ctx, one, c.ID, fingerprint(sealed, one), true)
-	})
+	err := s.renewDue(ctx, one, c.ID)
 	var state *StateError
 	switch {
 	case err == nil, errors.As(err, &state):
@@ -77,6 +71,19 @@ func (s *Connections) keepAlive(ctx context.Context, one *service, c integration
 	}
 	s.Log.WarnContext(ctx, "connection.renewal_failed", "connection", c.ID, "service", c.Service, "attempt", c.Attempts, "error", err)
 	return integration.ConnectionOutcome{Task: integration.TaskRefresh, DueAt: now.Add(backoff(c.Attempts, s.Dice()))}
+}
+
+// renewDue renews a credential as it stands in the store.
+func (s *Connections) renewDue(ctx context.Context, one *service, id string) error {
+	_, sealed, err := s.Store.Connection(ctx, id)
+	if err != nil {
+		return err
+	}
+	stale := fingerprint(sealed, one)
+	_, err = s.shared(ctx, renewalOf(id, stale), func(ctx context.Context) (any, error) {
+		return nil, s.refresh(ctx, one, id, stale, true)
+	})
+	return err
 }
 
 // check sees whether a credential that was refused works again.

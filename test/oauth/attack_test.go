@@ -243,4 +243,39 @@ func TestFewerScopes(t *testing.T) {
 	if c.State != integration.ConnectionConnected || !strings.Contains(c.Reason, "two") || len(c.Scopes) != 1 {
 		t.Errorf("%+v", c)
 	}
+	s.clock.Add(time.Hour)
+	if _, err := s.For(t.Context(), "svc", "acme", ""); err != nil {
+		t.Fatal(err)
+	}
+	if again := s.connection(c.ID); again.Reason != c.Reason {
+		t.Errorf("after a renewal it is not told any more: %q", again.Reason)
+	}
+}
+
+// R2.2: a part of an address that nobody gave is asked for on our page, and one
+// that does not fit is asked for again.
+func TestVariableOnPage(t *testing.T) {
+	t.Parallel()
+	s := sandboxStage(t, "shopify")
+	started := s.start(connect.Request{})
+	token, ours := strings.CutPrefix(started.URL, public+connect.PagePath)
+	page, err := s.Page(t.Context(), token)
+	if err != nil || !ours || len(page.Fields) != 1 || page.Fields[0].Name != "shop" || page.Fields[0].Secret || !page.Leave {
+		t.Fatalf("%s %+v %v", started.URL, page, err)
+	}
+	var wrong *connect.RequestError
+	if _, err := s.Submit(t.Context(), token, nil, map[string]string{"shop": "evil.example/"}, "b"); !errors.As(err, &wrong) {
+		t.Errorf("%v", err)
+	}
+	ended, err := s.Submit(t.Context(), token, nil, map[string]string{"shop": "acme"}, "b")
+	if err != nil || !strings.HasPrefix(ended.Redirect, "https://acme.myshopify.com/admin/oauth/authorize?") {
+		t.Fatalf("%+v %v", ended, err)
+	}
+	if e := s.Callback(t.Context(), s.visit(ended.Redirect), "b"); e.Outcome != connect.EndedConnected {
+		t.Errorf("%+v", e)
+	}
+	got, err := s.For(t.Context(), "svc", "acme", "")
+	if err != nil || !strings.HasPrefix(got.BaseURL, "https://acme.myshopify.com/") {
+		t.Errorf("%+v %v", got, err)
+	}
 }

@@ -8,8 +8,9 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// eventName is how event types are written: dotted or snake words, lower case.
-var eventName = regexp.MustCompile(`^[a-z][a-z0-9]*([._-][a-z0-9]+)+$`)
+// eventName is how event types are written: dotted or snake words, in lower case,
+// or in capitals as Box and Figma do.
+var eventName = regexp.MustCompile(`^([a-z][a-z0-9]*([._-][a-z0-9]+)+|[A-Z][A-Z0-9]*([._][A-Z0-9]+)+)$`)
 
 // events finds the webhook event types that the document names: the keys of
 // "webhooks" (OpenAPI 3.1) and "x-webhooks", and the "x-webhook" of a schema,
@@ -35,21 +36,7 @@ func (b *builder) events() []string {
 		}
 	}
 	if len(names) == 0 {
-		var longest []string
-		for _, op := range b.document.Operations {
-			if op.Request == nil || op.Request.Schema == nil {
-				continue
-			}
-			for _, p := range b.document.Resolve(op.Request.Schema).Properties {
-				if !calledLikeEvents(p.Name) {
-					continue
-				}
-				if values := b.eventValues(p.Schema); len(values) > len(longest) {
-					longest = values
-				}
-			}
-		}
-		for _, v := range longest {
+		for _, v := range b.subscribable() {
 			names[v] = true
 		}
 	}
@@ -59,6 +46,25 @@ func (b *builder) events() []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// subscribable is the longest list of event types that a request can name.
+func (b *builder) subscribable() []string {
+	var longest []string
+	for _, op := range b.document.Operations {
+		if op.Request == nil || op.Request.Schema == nil {
+			continue
+		}
+		for _, p := range b.document.Resolve(op.Request.Schema).Properties {
+			if !calledLikeEvents(p.Name) && !(aboutWebhooks(op.Path) && slices.Contains([]string{"event", "event_type", "triggers"}, p.Name)) {
+				continue
+			}
+			if values := b.eventValues(p.Schema); len(values) > len(longest) {
+				longest = values
+			}
+		}
+	}
+	return longest
 }
 
 // wireName is what the provider calls an event when it sends it. GitHub's
@@ -78,6 +84,8 @@ func calledLikeEvents(name string) bool {
 	name = strings.ToLower(name)
 	return name == "events" || strings.HasSuffix(name, "_events") || strings.HasSuffix(name, "event_types") || name == "eventtypes" || name == "topics"
 }
+
+func aboutWebhooks(path string) bool { return strings.Contains(strings.ToLower(path), "hook") }
 
 // eventValues are the values of an enum, or of the items of a list, when most
 // of them look like event types.

@@ -60,6 +60,9 @@ type Harness struct {
 	Commits func() int64
 	// FailCommits makes commits fail with err from now on; nil mends them.
 	FailCommits func(err error)
+	// Flush returns when what Record was given before is in the store. Nil means
+	// that a store writes in the order it is asked to.
+	Flush func(s Store)
 	// Reopen closes the store and opens what it left behind.
 	Reopen func(t testing.TB) Store
 }
@@ -205,10 +208,13 @@ func (f *fixture) process(now time.Time, o integration.Outcome) []lease.Held[int
 	return held
 }
 
-// flush returns when what was recorded before is in the store: work is
-// written in the order it came.
+// flush returns when what was recorded before is in the store.
 func (f *fixture) flush() {
 	f.Helper()
+	if f.Flush != nil {
+		f.Flush(f.Store)
+		return
+	}
 	if err := f.Store.Audit(f.Context(), integration.AuditEntry{At: start, Actor: "test", Action: "flush"}); err != nil {
 		f.Fatal(err)
 	}

@@ -1,0 +1,254 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/lease"
+)
+
+// EventQueue lends the events that are due: a lease.Queue that instances share.
+type EventQueue struct{ s *Store }
+
+// EventQueue returns the queue of received events.
+func (s *Store) EventQueue() EventQueue { return EventQueue{s} }
+
+// claimDue lends the rows that are due and that nobody else is lending at this
+// moment. It is the one place that decides which events are lent next.
+const claimDue = `WITH due AS MATERIALIZED (
+	SELECT seq FROM webhook_events
+	WHERE status IN ('received', 'processing') AND coalesce(lease_until, due_at) <= $3
+	ORDER BY coalesce(lease_until, due_at), seq LIMIT $4 FOR UPDATE SKIP LOCKED)
+UPDATE webhook_events e SET status = 'processing', attempts = attempts + 1, lease_owner = $1, lease_until = $2
+FROM due WHERE e.seq = due.seq
+RETURNING e.` + eventColumns + wholeColumns
+
+const nextDue = `SELECT coalesce(lease_until, due_at) FROM webhook_events
+WHERE status IN ('received', 'processing') AND coalesce(lease_until, due_at) IS NOT NULL
+ORDER BY coalesce(lease_until, due_at) LIMIT 1`
+
+// heldRows are the rows among the input that the owner holds, locked in the order
+// of their ids: two statements that hold the same rows then wait for each other
+// in one direction only.
+const heldRows = `held AS MATERIALIZED (
+	SELECT e.seq, i.* FROM input i JOIN webhook_events e ON e.id = i.id
+	WHERE e.lease_owner = $1 AND e.attempts = i.attempt AND e.status = 'processing'
+	ORDER BY e.id FOR UPDATE OF e)`
+
+const renewLeases = `WITH input AS (SELECT * FROM unnest($2::text[], $3::integer[]) AS i (id, attempt)), ` + heldRows + `
+UPDATE webhook_events e SET lease_until = $4 FROM held WHERE e.seq = held.seq RETURNING e.id, held.attempt`
+
+// completeLeases ends leases and writes the deliveries of those that were held.
+// A release leaves due_at where it was: in the past, so due at once.
+const completeLeases = `WITH input AS (
+	SELECT * FROM unnest($2::text[], $3::integer[], $4::boolean[], $5::text[], $6::text[], $7::bigint[], $8::bigint[])
+		AS i (id, attempt, released, status, error, due_at, processed_at)
+), ` + heldRows + `, done AS (
+	UPDATE webhook_events e SET
+		status = CASE WHEN held.released THEN 'received' ELSE held.status END,
+		attempts = CASE WHEN held.released THEN e.attempts - 1 ELSE e.attempts END,
+		error = CASE WHEN held.released THEN e.error ELSE held.error END,
+		due_at = CASE WHEN held.released THEN e.due_at ELSE held.due_at END,
+		processed_at = CASE WHEN held.released THEN e.processed_at ELSE held.processed_at END,
+		lease_owner = NULL, lease_until = NULL
+	FROM held WHERE e.seq = held.seq RETURNING e.id, held.attempt
+), told AS (
+	INSERT INTO deliveries (` + deliveryColumns + `)
+	SELECT d.id, d.event_id, d.destination, d.attempt, d.state, d.status, d.started_at, d.took, d.error
+	FROM unnest($9::text[], $10::text[], $11::text[], $12::integer[], $13::text[], $14::integer[], $15::bigint[], $16::bigint[], $17::text[])
+		AS d (id, event_id, destination, attempt, state, status, started_at, took, error)
+	JOIN done ON done.id = d.event_id
+)
+SELECT id, attempt FROM done`
+
+// Claim lends due events; see lease.Queue.
+func (q EventQueue) Claim(ctx context.Context, c lease.Claim) (held []lease.Held[integration.Event], err error) {
+	if c.Limit < 1 {
+		return nil, nil
+	}
+	if c.Owner == "" || !c.Until.After(c.Now) {
+		return nil, errors.New("postgres: a claim needs an owner and an end after its beginning")
+	}
+	err = q.s.one(ctx, func() { held = held[:0] }, func(r rowScanner) error {
+		_, e, err := scanEvent(r, true)
+		held = append(held, lease.Held[integration.Event]{Key: lease.Key{ID: e.ID, Attempt: e.Attempts}, Value: e})
+		return err
+	}, claimDue, c.Owner, micros(c.Until), micros(c.Now), c.Limit)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: due events: %w", err)
+	}
+	slices.SortStableFunc(held, func(a, b lease.Held[integration.Event]) int {
+		return a.Value.DueAt.Compare(b.Value.DueAt)
+	})
+	return held, nil
+}
+
+// NextDue is when the next event can be claimed; see lease.Queue.
+func (q EventQueue) NextDue(ctx context.Context) (time.Time, error) {
+	var us int64
+	err := q.s.row(ctx, nextDue).Scan(&us)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return time.Time{}, nil
+	case err != nil:
+		return time.Time{}, fmt.Errorf("postgres: next due event: %w", err)
+	}
+	return fromMicros(us), nil
+}
+
+// Renew extends leases; see lease.Queue.
+func (q EventQueue) Renew(ctx context.Context, owner string, keys []lease.Key, until time.Time) (lost []lease.Key, err error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	ids, attempts := keyColumnsOf(keys)
+	kept := keySet{}
+	if err := q.s.one(ctx, kept.reset, kept.scan, renewLeases, owner, ids, attempts, micros(until)); err != nil {
+		return nil, fmt.Errorf("postgres: renewing leases: %w", err)
+	}
+	return kept.missing(keys), nil
+}
+
+// Complete ends leases and writes down outcomes and deliveries; see lease.Queue.
+func (q EventQueue) Complete(ctx context.Context, owner string, done []lease.Done[integration.Outcome]) (lost []lease.Key, err error) {
+	if len(done) == 0 {
+		return nil, nil
+	}
+	args, keys, err := outcomeColumns(owner, done, q.s.options.Now())
+	if err != nil {
+		return nil, err
+	}
+	kept := keySet{}
+	if err := q.s.one(ctx, kept.reset, kept.scan, completeLeases, args...); err != nil {
+		return nil, fmt.Errorf("postgres: writing outcomes: %w", err)
+	}
+	return kept.missing(keys), nil
+}
+
+// one runs a statement that is a transaction on its own. begin is called before
+// each try.
+func (s *Store) one(ctx context.Context, begin func(), scan func(rowScanner) error, statement string, args ...any) error {
+	args = texts(args)
+	changed := 0
+	err := s.bounded(ctx, func(work context.Context, conn *pgxpool.Conn) error {
+		if err := s.mayEnd(); err != nil {
+			return fmt.Errorf("nothing was written: %w", err)
+		}
+		begin()
+		changed = 0
+		list, err := conn.Query(work, statement, args...)
+		if err != nil {
+			return uncertain(work, err)
+		}
+		err = each(&rows{Rows: list}, func(r rowScanner) error { changed++; return scan(r) })
+		if err != nil {
+			return uncertain(work, err)
+		}
+		return nil
+	})
+	if err == nil && changed > 0 {
+		s.committed(changed)
+	}
+	return err
+}
+
+// keySet are the loans that a statement found held.
+type keySet map[lease.Key]bool
+
+func (k keySet) reset() { clear(k) }
+
+func (k keySet) scan(r rowScanner) error {
+	var key lease.Key
+	err := r.Scan(&key.ID, &key.Attempt)
+	k[key] = true
+	return err
+}
+
+// missing are the keys that were not held; of a key that stands there twice, the
+// second.
+func (k keySet) missing(keys []lease.Key) (lost []lease.Key) {
+	for _, key := range keys {
+		if !k[key] {
+			lost = append(lost, key)
+		}
+		delete(k, key)
+	}
+	return lost
+}
+
+func keyColumnsOf(keys []lease.Key) (ids []string, attempts []int32) {
+	for _, k := range keys {
+		ids, attempts = append(ids, k.ID), append(attempts, int32(k.Attempt))
+	}
+	return ids, attempts
+}
+
+// outcomeColumns are the arguments of completeLeases.
+func outcomeColumns(owner string, done []lease.Done[integration.Outcome], now time.Time) (args []any, keys []lease.Key, err error) {
+	var released []bool
+	var status, problem []string
+	var due, processed []pgtype.Int8
+	var d deliveryLists
+	seen := map[lease.Key]bool{}
+	for i := range done {
+		o := &done[i].Outcome
+		if err := checkOutcome(o); err != nil {
+			return nil, nil, fmt.Errorf("postgres: event %s: %w", done[i].ID, err)
+		}
+		keys = append(keys, done[i].Key)
+		released, status, problem = append(released, o.Released), append(status, string(o.Status)), append(problem, o.Error)
+		again, over := pgtype.Int8{}, pgtype.Int8{}
+		switch {
+		case o.Status != integration.EventReceived:
+			over = pgtype.Int8{Int64: micros(now), Valid: true}
+		case o.DueAt.IsZero():
+			again = pgtype.Int8{Int64: micros(now), Valid: true}
+		default:
+			again = pgtype.Int8{Int64: micros(o.DueAt), Valid: true}
+		}
+		due, processed = append(due, again), append(processed, over)
+		if !seen[done[i].Key] {
+			d.add(done[i].ID, o.Deliveries)
+		}
+		seen[done[i].Key] = true
+	}
+	ids, attempts := keyColumnsOf(keys)
+	return append([]any{owner, ids, attempts, released, status, problem, due, processed}, d.args()...), keys, nil
+}
+
+func checkOutcome(o *integration.Outcome) error {
+	switch {
+	case o.Released, o.Status == integration.EventReceived, o.Status.Final():
+		return nil
+	}
+	return fmt.Errorf("an outcome can't leave the event %q", o.Status)
+}
+
+// deliveryLists are the columns of deliveries, each as one parameter.
+type deliveryLists struct {
+	id, event, destination, state, problem []string
+	attempt, status                        []int32
+	started, took                          []int64
+}
+
+func (l *deliveryLists) add(event string, list []integration.Delivery) {
+	for i := range list {
+		d := &list[i]
+		l.id, l.event, l.destination = append(l.id, d.ID), append(l.event, event), append(l.destination, d.Destination)
+		l.state, l.problem = append(l.state, string(d.State)), append(l.problem, d.Error)
+		l.attempt, l.status = append(l.attempt, int32(d.Attempt)), append(l.status, int32(d.Status))
+		l.started, l.took = append(l.started, micros(d.StartedAt)), append(l.took, d.Took.Microseconds())
+	}
+}
+
+func (l *deliveryLists) args() []any {
+	return []any{l.id, l.event, l.destination, l.attempt, l.state, l.status, l.started, l.took, l.problem}
+}

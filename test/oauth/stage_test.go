@@ -77,6 +77,7 @@ type stage struct {
 	services []connect.Service
 	log      *bytes.Buffer
 	logMu    sync.Mutex
+	folder   string
 	*connect.Connections
 }
 
@@ -134,21 +135,32 @@ var emptyDatabase = sync.OnceValue(func() []byte {
 // open makes a store, a sealer and the first instance.
 func open(t testing.TB, server *sandbox.OAuth, transport http.RoundTripper, service connect.Service, tick *clock) *stage {
 	t.Helper()
-	s := &stage{t: t, clock: tick, server: server, log: &bytes.Buffer{}}
-	folder := t.TempDir()
-	if err := os.WriteFile(filepath.Join(folder, "test.db"), emptyDatabase(), 0o600); err != nil {
+	s := &stage{t: t, clock: tick, server: server, log: &bytes.Buffer{}, folder: t.TempDir()}
+	if err := os.WriteFile(filepath.Join(s.folder, "test.db"), emptyDatabase(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	store, err := sqlite.Open(t.Context(), filepath.Join(folder, "test.db"), sqlite.Options{Now: s.clock.Now})
+	if err := vault.CreateKeyset(filepath.Join(s.folder, "keyset.json")); err != nil {
+		t.Fatal(err)
+	}
+	service.Name, service.Environment, service.Transport = "svc", "test", transport
+	if service.Client == nil {
+		service.Client = func() oauth.Client { return oauth.Client{ID: appID, Secret: integration.NewSecret(appKey)} }
+	}
+	s.services = []connect.Service{service}
+	s.reopen()
+	return s
+}
+
+// reopen opens what lies in the folder, as a process does that starts.
+func (s *stage) reopen() {
+	t, folder := s.t, s.folder
+	t.Helper()
+	store, err := sqlite.Open(context.Background(), filepath.Join(folder, "test.db"), sqlite.Options{Now: s.clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	keys := filepath.Join(folder, "keyset.json")
-	if err := vault.CreateKeyset(keys); err != nil {
-		t.Fatal(err)
-	}
-	master, err := vault.OpenKeyset(keys)
+	master, err := vault.OpenKeyset(filepath.Join(folder, "keyset.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,13 +168,8 @@ func open(t testing.TB, server *sandbox.OAuth, transport http.RoundTripper, serv
 	if err != nil {
 		t.Fatal(err)
 	}
-	service.Name, service.Environment, service.Transport = "svc", "test", transport
-	if service.Client == nil {
-		service.Client = func() oauth.Client { return oauth.Client{ID: appID, Secret: integration.NewSecret(appKey)} }
-	}
-	s.store, s.sealer, s.services = store, sealer, []connect.Service{service}
+	s.store, s.sealer = store, sealer
 	s.Connections = s.instance("one", nil)
-	return s
 }
 
 func (s *stage) instance(owner string, step func(string)) *connect.Connections {

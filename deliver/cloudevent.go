@@ -45,6 +45,10 @@ func cloudEvent(e integration.Event, data []byte) []byte {
 		out = append(out, `,"tenant":`...)
 		out = gjson.AppendJSONString(out, e.Tenant)
 	}
+	if origin := e.Origin(); origin != "" { // an extension: it did not come as a webhook (R5.14)
+		out = append(out, `,"sallyportorigin":`...)
+		out = gjson.AppendJSONString(out, origin)
+	}
 	if gjson.ValidBytes(data) && utf8.Valid(data) {
 		out = append(out, `,"datacontenttype":"application/json","data":`...)
 		out = append(out, data...)

@@ -269,6 +269,9 @@ type Webhooks struct {
 	Retention *Retention `yaml:"retention,omitempty" json:"retention,omitempty"`
 	// Paths in the payload that logs and lists never show.
 	Redact []string `yaml:"redact,omitempty" json:"redact,omitempty"`
+	// Values of path variables where events are listed and subscribed to at the
+	// provider: which repository, which calendar.
+	Path map[string]string `yaml:"path,omitempty" json:"path,omitempty" keys:"^[A-Za-z_][A-Za-z0-9_]*$"`
 	// How events that never came are found.
 	Reconcile *Reconcile `yaml:"reconcile,omitempty" json:"reconcile,omitempty"`
 }

@@ -189,7 +189,7 @@ func value(in *extract.Request, p extract.Path) (string, bool) {
 // unkept are the headers of the provider's schemes: with the signature and the
 // payload out of one store a webhook could be replayed into another.
 func unkept(facts *catalog.Webhooks) map[string]bool {
-	drop := make(map[string]bool)
+	drop := map[string]bool{integration.OriginHeader: true} // ours to set
 	add := func(v catalog.Verification) {
 		for _, h := range v.Header {
 			if !strings.Contains(h, ":") {

@@ -33,7 +33,7 @@ No value is ever printed: a fingerprint, the first eight hex digits of its SHA-2
 	keys := sealing{ui: ui}
 	keys.flags(cmd)
 	plans := planned{ui: ui}
-	cmd.AddCommand(newSecretsList(ui, &keys, &plans), newSecretsReplace(ui, &plans), newSecretsRotate(ui, &keys), newSecretsKeyset(ui))
+	cmd.AddCommand(newSecretsList(ui, &keys, &plans), newSecretsReplace(ui, &plans), newSecretsLeaked(ui, &keys), newSecretsRotate(ui, &keys), newSecretsKeyset(ui))
 	return cmd
 }
 

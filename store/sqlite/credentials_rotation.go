@@ -85,8 +85,11 @@ func (s *Store) SeeSecrets(ctx context.Context, seen []integration.SecretSightin
 // SecretSightings lists what was seen of a service's secrets in an environment,
 // by name and then the last seen first.
 func (s *Store) SecretSightings(ctx context.Context, service, environment string) ([]integration.SecretSighting, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT service, environment, name, fingerprint, reference, first_seen, last_seen FROM secret_sightings
-		WHERE service = ? AND environment = ? ORDER BY name, last_seen DESC, first_seen DESC, fingerprint`, service, environment)
+	return s.sightings(ctx, "service = ? AND environment = ? ORDER BY name, last_seen DESC, first_seen DESC, fingerprint", service, environment)
+}
+
+func (s *Store) sightings(ctx context.Context, where string, args ...any) ([]integration.SecretSighting, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT service, environment, name, fingerprint, reference, first_seen, last_seen FROM secret_sightings WHERE "+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: sightings of secrets: %w", err)
 	}
@@ -103,6 +106,31 @@ func (s *Store) SecretSightings(ctx context.Context, service, environment string
 		return nil, fmt.Errorf("sqlite: sightings of secrets: %w", err)
 	}
 	return list, nil
+}
+
+// SightingsOf lists where a secret was seen, by its fingerprint.
+func (s *Store) SightingsOf(ctx context.Context, fingerprint string) ([]integration.SecretSighting, error) {
+	return s.sightings(ctx, "fingerprint = ? ORDER BY service, environment, name", fingerprint)
+}
+
+// ConnectionsWith lists up to most ids of connections that hold a credential of
+// that fingerprint.
+func (s *Store) ConnectionsWith(ctx context.Context, fingerprint string, most int) ([]string, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT DISTINCT connection_id FROM credentials WHERE fingerprint = ? ORDER BY connection_id LIMIT ?", fingerprint, most)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: connections with a credential: %w", err)
+	}
+	var ids []string
+	err = each(rows, func(r rowScanner) error {
+		var id string
+		err := r.Scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: connections with a credential: %w", err)
+	}
+	return ids, nil
 }
 
 const upsertUse = `INSERT INTO credential_uses (minute, service, tenant_id, connection_id, fingerprint, endpoint, actor, count, refused) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)

@@ -1,5 +1,8 @@
 -- +goose Up
 
+-- This file and those of package sqlite up to 00006 make the same tables; from
+-- there on files of one number belong together.
+--
 -- Times are microseconds since 1970 in UTC; NULL where there is none. Text is
 -- compared byte by byte (COLLATE "C"), whatever the database's own collation.
 

@@ -106,17 +106,9 @@ func pieces(need string) []piece {
 func readClause(text string) (c clause) {
 	c = clause{text: text, acts: map[string]bool{}}
 	begins := true
-	plain := strings.ToLower(text)
-	if strings.Contains(plain, "set up ") {
-		text = strings.ReplaceAll(plain, "set up ", "setup ")
-		plain = text
-	}
-	for _, idiom := range []string{"in step", "in sync", "up to date", "in line", "up-to-date"} {
-		if strings.Contains(plain, idiom) {
-			text = strings.ReplaceAll(plain, idiom, " ")
-			plain = text
-			defer func() { c.ask(kindFollow) }()
-		}
+	text, follow := idioms(text)
+	if follow {
+		defer func() { c.ask(kindFollow) }()
 	}
 	words := split(text)
 	looking := len(words) > 0 && (words[0] == "let" || words[0] == "help") // "let people pay"
@@ -139,6 +131,9 @@ func readClause(text string) (c clause) {
 		} else if deed != "" {
 			v, isVerb = verbs[stem(deed)]
 		} else if deed = wordnet().deeds[w.stem]; begins && deed != "" && i+1 < len(list) && determiners[list[i+1].word] && !stop[w.word] && !opens[w.word] {
+			if _, known := verbs[stem(deed)]; !known { // a word of the trade
+				deed, objects = deedOf(stem(deed))
+			}
 			v, isVerb = verbs[stem(deed)]
 		}
 		begins = begins || looking && isVerb
@@ -166,6 +161,23 @@ func readClause(text string) (c clause) {
 		c.thing(w)
 	}
 	return c
+}
+
+// idioms takes out of a text what is no verb and no thing in it; follow says
+// that it asks to know of changes ("in step").
+func idioms(text string) (out string, follow bool) {
+	plain := strings.ToLower(text)
+	if strings.Contains(plain, "set up ") {
+		plain = strings.ReplaceAll(plain, "set up ", "setup ")
+		text = plain
+	}
+	for _, idiom := range []string{"in step", "in sync", "up to date", "in line", "up-to-date"} {
+		if strings.Contains(plain, idiom) {
+			plain = strings.ReplaceAll(plain, idiom, " ")
+			text, follow = plain, true
+		}
+	}
+	return text, follow
 }
 
 // determiners stand before a thing, never before a verb.
@@ -196,12 +208,17 @@ func (c *clause) thing(w said) {
 			means = append(means, []string{k})
 		}
 	}
-	if len(means) == 0 {
+	far := len(means) == 0
+	if far {
 		for _, m := range wordnet().things[w.stem] {
-			means = append(means, []string{m})
+			means = append(means, append(thingsOf(m), []string{m})...)
 		}
 	}
+	from := len(c.terms)
 	c.senses(w.word, means, false)
+	for i := range c.terms[from:] {
+		c.terms[from+i].far = far
+	}
 }
 
 // saying adds several words that mean one thing, or one deed, together.

@@ -2,6 +2,7 @@ package draft
 
 import (
 	"math"
+	"slices"
 
 	"github.com/sallyport/sallyport/openapi"
 )
@@ -39,6 +40,7 @@ type index struct {
 	groups   map[string][]*operation // by group path, in document order
 	postings map[string][]posting
 	nouns    map[string]bool // stems of the names of all resources
+	titled   map[string]bool // stems of ids, paths and summaries
 	exact    map[string]bool // of resources with one word for a name
 }
 
@@ -71,11 +73,16 @@ func newIndex(d *openapi.Document) *index {
 			total[f] += float64(len(list))
 		}
 	}
-	x.nouns, x.exact = map[string]bool{}, map[string]bool{}
+	x.nouns, x.exact, x.titled = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, o := range x.ops {
 		for _, n := range o.nouns {
 			x.nouns[n] = true
 			x.exact[n] = x.exact[n] || len(o.nouns) == 1
+		}
+	}
+	for i := range words {
+		for _, w := range slices.Concat(words[i][fieldName], words[i][fieldSummary]) {
+			x.titled[w] = true
 		}
 	}
 	for i := range x.ops {
@@ -133,6 +140,7 @@ type term struct {
 	// mean, from 1. implied: the verb says it (who mails sends an email).
 	sense   int
 	implied bool
+	far     bool // a dictionary of everyday English says it, not one of the trade
 	at      int  // which word of the clause it is
 	of      bool // "of" and the like stand between it and the thing before
 }

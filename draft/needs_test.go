@@ -20,7 +20,8 @@ func chosen(d *openapi.Document, need string) (c needs.Choice) {
 }
 
 // R8.2: the floors are what is reached; they keep choosing from getting worse.
-// Held-out needs were set aside before the rules were tuned.
+// Held-out needs were set aside before the rules were tuned, late ones written
+// afterwards: their lay words say the most about the words of other people.
 func TestNeeds(t *testing.T) {
 	t.Parallel()
 	set, err := needs.Load("testdata")
@@ -34,10 +35,12 @@ func TestNeeds(t *testing.T) {
 		group                    needs.Group
 		picked, shown, precision float64
 	}{
-		{needs.Group{Wording: needs.Own}, 0.98, 1, 0.86},
-		{needs.Group{Wording: needs.Lay}, 0.62, 0.89, 0.59},
-		{needs.Group{Wording: needs.Own, HeldOut: true}, 0.7, 0.9, 0.65},
-		{needs.Group{Wording: needs.Lay, HeldOut: true}, 0.07, 0.29, 0.25},
+		{needs.Group{Wording: needs.Own, Part: needs.Tuned}, 0.98, 1, 0.85},
+		{needs.Group{Wording: needs.Lay, Part: needs.Tuned}, 0.6, 0.87, 0.58},
+		{needs.Group{Wording: needs.Own, Part: needs.HeldOut}, 0.79, 0.98, 0.72},
+		{needs.Group{Wording: needs.Lay, Part: needs.HeldOut}, 0.45, 0.8, 0.46},
+		{needs.Group{Wording: needs.Own, Part: needs.Late}, 0.89, 1, 0.82},
+		{needs.Group{Wording: needs.Lay, Part: needs.Late}, 0.15, 0.55, 0.25},
 	} {
 		f := set.Measure(floor.group, chosen)
 		t.Logf("%s: %s", floor.group, f)

@@ -78,12 +78,8 @@ func understand(op openapi.Operation, collections map[string]bool) *operation {
 			o.path = append(o.path, stems(s)...)
 		}
 	}
-	if _, fragment, ok := strings.Cut(last, "#"); ok { // two operations of one path told apart
-		if words := split(fragment); len(words) > 1 {
-			o.act, o.object = stem(words[0]), stemAll(words[1:])
-		}
-	}
 	o.title = stems(op.Summary)
+	o.fromID()
 	o.correctKind()
 	return o
 }
@@ -91,6 +87,15 @@ func understand(op openapi.Operation, collections map[string]bool) *operation {
 // withoutFormat takes off the format at the end of a path: /Calls.json.
 func withoutFormat(path string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(path, ".json"), ".xml")
+}
+
+// fromID reads what is done off an id that tells operations of one path apart:
+// put_files_id#add_shared_link.
+func (o *operation) fromID() {
+	_, fragment, ok := strings.Cut(o.ID, "#")
+	if words := split(fragment); ok && len(words) > 1 && verbs[stem(words[0])].kinds != nil {
+		o.act, o.object = stem(words[0]), stemAll(words[1:])
+	}
 }
 
 // correctKind believes the summary where the method leaves it open what is

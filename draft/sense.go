@@ -59,6 +59,7 @@ func (c *clause) weigh(x *index, terms []term) (meant bool) {
 		}
 		weight := 0.0
 		switch {
+		case one[0].far && x.titled[terms[0].stem]: // the document has the word itself
 		case x.hasResource(one) && !own:
 			weight = max(meantFirst-meantNext*float64(found), maybeMeant)
 			found++

@@ -89,7 +89,7 @@ func TestWordnet(t *testing.T) {
 		t.Fatalf("%d things, %d deeds: %v", len(d.things), len(d.deeds), err)
 	}
 	for word, verb := range d.deeds {
-		if _, ok := verbs[stem(verb)]; !ok {
+		if deed, _ := deedOf(stem(verb)); verbs[stem(verb)].kinds == nil && verbs[stem(deed)].kinds == nil {
 			t.Errorf("%s means %s, which is no verb that choosing knows", word, verb)
 		}
 	}

@@ -32,6 +32,7 @@ type Operation struct {
 	Deprecated           bool     `json:",omitempty"`
 	Parameters           []Name   `json:",omitempty"`
 	Body                 []Name   `json:",omitempty"` // properties of the request
+	HasBody              bool     `json:",omitempty"` // a request has a body, if only of unknown form
 	Request, Response    string   `json:",omitempty"` // names of the schemas
 }
 
@@ -53,6 +54,7 @@ func Reduce(d *openapi.Document) *Extract {
 		for _, p := range op.Parameters {
 			o.Parameters = append(o.Parameters, Name{p.Name, p.In, p.Required})
 		}
+		o.HasBody = op.Request != nil
 		if op.Request != nil && op.Request.Schema != nil {
 			o.Request = op.Request.Schema.Ref
 			schema := d.Resolve(op.Request.Schema)
@@ -104,7 +106,7 @@ func (x *Extract) Document() *openapi.Document {
 		for _, p := range o.Parameters {
 			op.Parameters = append(op.Parameters, openapi.Parameter{Name: p.Name, In: p.In, Required: p.Required, Schema: &openapi.Schema{}})
 		}
-		if o.Body != nil || o.Request != "" {
+		if o.HasBody {
 			schema := &openapi.Schema{Type: "object"}
 			for _, p := range o.Body {
 				schema.Properties = append(schema.Properties, openapi.Property{Name: p.Name, Schema: &openapi.Schema{}})

@@ -24,6 +24,7 @@ type Task struct {
 	Pick     []string `yaml:"pick"`   // operations that have to be picked; "A | B" is either
 	Extra    []string `yaml:"extra"`  // operations that may be picked as well
 	HeldOut  bool     `yaml:"held_out"`
+	Late     bool     `yaml:"late"` // written when the rules were finished
 }
 
 // Wording of a task.
@@ -83,7 +84,7 @@ func Load(folder string) (*Set, error) {
 }
 
 func (t Task) check(d *openapi.Document) error {
-	if t.HeldOut != heldOut(t.ID) {
+	if !t.Late && t.HeldOut != heldOut(t.ID) {
 		return fmt.Errorf("needs.yaml: %s: held_out must be %v, as the hash of the id says", t.ID, heldOut(t.ID))
 	}
 	for _, call := range slices.Concat(t.Pick, t.Extra) {
@@ -182,24 +183,39 @@ func (f *Figures) String() string {
 // Group of needs that are reported together.
 type Group struct {
 	Wording Wording
-	HeldOut bool
+	Part    Part
+}
+
+// Part of the tasks.
+type Part string
+
+// The parts.
+const (
+	Tuned   Part = "tuned"    // the rules were tuned on these
+	HeldOut Part = "held out" // set aside before any tuning
+	Late    Part = "late"     // written when the rules were finished
+)
+
+func (t Task) part() Part {
+	switch {
+	case t.Late:
+		return Late
+	case t.HeldOut:
+		return HeldOut
+	}
+	return Tuned
 }
 
 // Groups in the order of a report.
-var Groups = []Group{{Own, false}, {Lay, false}, {Own, true}, {Lay, true}}
+var Groups = []Group{{Own, Tuned}, {Lay, Tuned}, {Own, HeldOut}, {Lay, HeldOut}, {Own, Late}, {Lay, Late}}
 
-func (g Group) String() string {
-	if g.HeldOut {
-		return "held out, " + string(g.Wording)
-	}
-	return "tuned, " + string(g.Wording)
-}
+func (g Group) String() string { return string(g.Part) + ", " + string(g.Wording) }
 
 // Measure chooses for every need of a group.
 func (s *Set) Measure(g Group, choose func(*openapi.Document, string) Choice) *Figures {
 	f := &Figures{}
 	for _, t := range s.Tasks {
-		if t.HeldOut == g.HeldOut {
+		if t.part() == g.Part {
 			f.Add(t, g.Wording, choose(s.Documents[t.Provider], t.Need(g.Wording)))
 		}
 	}

@@ -18,7 +18,7 @@ import (
 func main() {
 	folder := flag.String("data", "draft/testdata", "folder of needs.yaml")
 	verbose := flag.Bool("v", false, "name what was missed and what was picked for nothing (of tuned needs only)")
-	tuned := flag.Bool("tuned", false, "leave the held-out needs out")
+	tuned := flag.Bool("tuned", false, "measure the tuned needs alone")
 	flag.Parse()
 	set, err := needs.Load(*folder)
 	if err != nil {
@@ -26,13 +26,13 @@ func main() {
 		os.Exit(1)
 	}
 	for _, g := range needs.Groups {
-		if g.HeldOut && *tuned {
+		if g.Part != needs.Tuned && *tuned {
 			continue
 		}
 		start := time.Now()
-		f := set.Measure(g, choose(*verbose && !g.HeldOut))
+		f := set.Measure(g, choose(*verbose && g.Part == needs.Tuned))
 		fmt.Printf("%s: %s; %.1f ms a need\n", g, f, float64(time.Since(start).Microseconds())/1000/float64(f.Needs))
-		if *verbose && !g.HeldOut {
+		if *verbose && g.Part == needs.Tuned {
 			for _, m := range f.Missed {
 				fmt.Println("  " + m)
 			}

@@ -29,15 +29,16 @@ func main() {
 	dict := flag.String("dict", "/usr/share/wordnet", "folder of data.noun, index.noun and so on")
 	documents := flag.String("documents", "draft/testdata/documents", "extracts whose words are those of APIs")
 	deeds := flag.String("deeds", "draft/internal/wordnet/verbs.txt", "verbs that choosing knows")
+	thesaurus := flag.String("thesaurus", "draft/thesaurus.txt", "words of a trade, which choosing knows as well")
 	out := flag.String("o", "draft/wordnet.txt.gz", "file to write")
 	flag.Parse()
-	if err := run(*dict, *documents, *deeds, *out); err != nil {
+	if err := run(*dict, *documents, *deeds, *thesaurus, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "wordnet:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dict, documents, deeds, out string) error {
+func run(dict, documents, deeds, thesaurus, out string) error {
 	things, err := nouns(documents)
 	if err != nil {
 		return err
@@ -49,6 +50,9 @@ func run(dict, documents, deeds, out string) error {
 	}
 	for w := range strings.FieldsSeq(string(data)) {
 		verbs[w] = true
+	}
+	if err := trade(thesaurus, things, verbs); err != nil {
+		return err
 	}
 	var text bytes.Buffer
 	if err := licence(&text, filepath.Join(dict, "data.noun")); err != nil {
@@ -79,6 +83,31 @@ func run(dict, documents, deeds, out string) error {
 	}
 	fmt.Printf("%d nouns and %d verbs of APIs; %d lines, %d bytes packed\n", len(things), len(verbs), bytes.Count(text.Bytes(), []byte("\n")), packed.Len())
 	return os.WriteFile(out, packed.Bytes(), 0o644)
+}
+
+// trade adds the single words of the thesaurus to those that choosing knows.
+func trade(file string, things, verbs map[string]bool) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	to := things
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "[deeds]") {
+			to = verbs
+		}
+		_, right, ok := strings.Cut(line, "=")
+		if !ok || strings.HasPrefix(line, "#") {
+			continue
+		}
+		for phrase := range strings.SplitSeq(right, ",") {
+			if words := strings.Fields(phrase); len(words) == 1 && !strings.Contains(words[0], "-") {
+				to[words[0]] = true
+			}
+		}
+	}
+	return nil
 }
 
 // nouns are the words of which the paths of at least two documents are made.

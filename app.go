@@ -23,7 +23,8 @@ import (
 	"github.com/sallyport/sallyport/plan"
 	"github.com/sallyport/sallyport/receive"
 	"github.com/sallyport/sallyport/send"
-	"github.com/sallyport/sallyport/store/sqlite"
+	"github.com/sallyport/sallyport/store"
+	"github.com/sallyport/sallyport/store/open"
 	"github.com/sallyport/sallyport/vault"
 	"github.com/sallyport/sallyport/verify"
 	"github.com/sallyport/sallyport/verify/keys"
@@ -37,7 +38,7 @@ type Event = deliver.Event
 type App struct {
 	config     Config
 	services   map[string]*service
-	store      *sqlite.Store
+	store      store.Store
 	deliverer  *deliver.Deliverer
 	runner     *lease.Runner[integration.Event, integration.Outcome]
 	queue      *queue.Runner // of calls that go on by themselves
@@ -77,16 +78,15 @@ func New(ctx context.Context, c Config) (*App, error) {
 		}
 		a.services[p.Service] = &service{plan: p, secrets: secrets}
 	}
-	path, ok := strings.CutPrefix(c.Database, "sqlite:")
-	if !ok {
-		problems = append(problems, fmt.Errorf("database %q: want sqlite:PATH; this version keeps its data in SQLite", c.Database))
+	if err := open.Check(c.Database); err != nil {
+		problems = append(problems, fmt.Errorf("database: %w", err))
 	}
 	a.shared, err = share(c.Redis, c.Log)
 	problems = append(problems, err)
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	if a.store, err = sqlite.Open(ctx, path, sqlite.Options{Queue: c.Queue, Now: c.Now}); err != nil {
+	if a.store, err = open.Database(ctx, c.Database, open.Options{Queue: c.Queue, Now: c.Now}); err != nil {
 		return nil, err
 	}
 	if a.shared != nil {
@@ -391,7 +391,7 @@ func (a *App) Close() error {
 	if a.shared != nil {
 		a.shared.close()
 	}
-	if err := a.store.Close(); err != nil && !errors.Is(err, sqlite.ErrClosed) {
+	if err := a.store.Close(); err != nil && !open.IsClosed(err) {
 		return err
 	}
 	return nil

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/sallyport/sallyport/call"
@@ -20,6 +19,7 @@ import (
 	"github.com/sallyport/sallyport/lease"
 	"github.com/sallyport/sallyport/plan"
 	"github.com/sallyport/sallyport/send"
+	"github.com/sallyport/sallyport/store/open"
 	"github.com/sallyport/sallyport/vault"
 )
 
@@ -57,8 +57,12 @@ func (a *App) connect(ctx context.Context) (*connecting, error) {
 	if a.config.PublicURL == "" {
 		return nil, fmt.Errorf("%s: tenants connect in their browsers, so the gateway's own address is needed: set public_url", services[0].Name)
 	}
+	file, ok := open.File(a.config.Database)
+	if !ok && a.config.Keyset == "" {
+		return nil, errors.New("keyset: instances on one database share one master key, and a file beside the database is none they share; make one with: sallyport secrets keyset FILE, and set keyset for all of them")
+	}
 	master, err := vault.OpenMaster(ctx, vault.MasterConfig{
-		Setting: a.config.Keyset, Database: strings.TrimPrefix(a.config.Database, "sqlite:"), Environment: a.config.Environment, Resolver: a.resolver, Keys: a.store,
+		Setting: a.config.Keyset, Database: file, Environment: a.config.Environment, Resolver: a.resolver, Keys: a.store,
 		Said: func(text string) { a.config.Log.Warn("keyset", "said", text) },
 	})
 	if err != nil {

@@ -30,7 +30,8 @@ type Config struct {
 	Plans string
 	// Environment picks one environment of every plan. Empty means "development".
 	Environment string
-	// Database is where events and calls are kept, "sqlite:PATH". Empty means
+	// Database is where events and calls are kept: "sqlite:PATH", or
+	// "postgres://…" for a database that several instances share. Empty means
 	// "sqlite:sallyport.db".
 	Database string
 	// PublicURL is how providers reach the App, without a trailing slash. It

@@ -127,7 +127,7 @@ func TestNewRefuses(t *testing.T) {
 		"no folder of plans":                func(c *sallyport.Config) { c.Plans = "" },
 		"sallyport plan stripe":             func(c *sallyport.Config) { c.Plans = filepath.Join(c.Plans, "nowhere") },
 		`no environment "staging"`:          func(c *sallyport.Config) { c.Environment = "staging" },
-		"want sqlite:PATH":                  func(c *sallyport.Config) { c.Database = "postgres://x" },
+		"want sqlite:PATH":                  func(c *sallyport.Config) { c.Database = "mysql://x" },
 		"Workers must not be negative":      func(c *sallyport.Config) { c.Workers = -1 },
 		"create the folder first":           func(c *sallyport.Config) { c.Database = "sqlite:" + filepath.Join(c.Plans, "no", "x.db") },
 		"write one with: sallyport plan st": func(c *sallyport.Config) { c.Plans = filepath.Dir(strings.TrimPrefix(c.Database, "sqlite:")) },

@@ -26,7 +26,7 @@ type Config struct {
 	Plans       string        // folder of plan files
 	Environment string        // which environment of each plan
 	Listen      string        // host:port of the HTTP server
-	Database    string        // sqlite:PATH
+	Database    string        // sqlite:PATH or postgres://…
 	Redis       string        // redis:// URL that instances share limits and breakers through; empty: each for itself
 	PublicURL   string        // how providers reach us; signs of URL-signing schemes need it
 	Keyset      string        // where the master key is
@@ -81,11 +81,12 @@ func Settings() []Setting {
 			},
 		},
 		{
-			Key: "database", Default: "sqlite:sallyport.db", Help: "where to keep events and calls, sqlite:PATH",
-			Manual: "The file and its -wal and -shm neighbours are made with mode 0600. Keep them on a local disk.",
+			Key: "database", Default: "sqlite:sallyport.db", Help: "where to keep events and calls, sqlite:PATH or postgres://…",
+			Manual: "A file and its -wal and -shm neighbours are made with mode 0600; keep them on a local disk. A PostgreSQL is shared by any number of instances: postgres://USER:PASSWORD@HOST:PORT/DATABASE, better in SALLYPORT_DATABASE than in a flag, with ?pool_max_conns=N for the size of the pool (16).",
 			set: func(c *Config, v string) error {
-				if path, ok := strings.CutPrefix(v, "sqlite:"); !ok || path == "" {
-					return errors.New("want sqlite:PATH; this version keeps its data in SQLite")
+				path, file := strings.CutPrefix(v, "sqlite:")
+				if !(file && path != "") && !strings.HasPrefix(v, "postgres://") && !strings.HasPrefix(v, "postgresql://") {
+					return errors.New("want sqlite:PATH or postgres://USER@HOST:PORT/DATABASE")
 				}
 				c.Database = v
 				return nil

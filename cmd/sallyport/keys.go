@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,7 +14,8 @@ import (
 	"github.com/sallyport/sallyport/api"
 	"github.com/sallyport/sallyport/config"
 	"github.com/sallyport/sallyport/integration"
-	"github.com/sallyport/sallyport/store/sqlite"
+	"github.com/sallyport/sallyport/store"
+	"github.com/sallyport/sallyport/store/open"
 )
 
 // newKeys works on the database itself: the first key can't be made over an
@@ -23,13 +23,13 @@ import (
 func newKeys(ui *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "keys", Short: "Make, list and revoke API keys", GroupID: "run",
-		Long: `Make, list and revoke API keys, on the database file itself. The gateway may be running meanwhile.
+		Long: `Make, list and revoke API keys, on the database itself. The gateway may be running meanwhile.
 
 A key of scope app may call providers and read status; one of scope admin may also read payloads and retry.`,
 		Example: "  sallyport keys new --name billing\n  sallyport keys list\n  sallyport keys revoke 0199…",
 	}
-	database := cmd.PersistentFlags().String("database", "", "sqlite:PATH (SALLYPORT_DATABASE; default sqlite:sallyport.db)")
-	with := func(ctx context.Context, do func(*sqlite.Store) error) error {
+	database := cmd.PersistentFlags().String("database", "", "sqlite:PATH or postgres://… (SALLYPORT_DATABASE; default sqlite:sallyport.db)")
+	with := func(ctx context.Context, do func(store.Store) error) error {
 		flags := map[string]string{}
 		if *database != "" {
 			flags["database"] = *database
@@ -38,17 +38,17 @@ A key of scope app may call providers and read status; one of scope admin may al
 		if err != nil {
 			return err
 		}
-		store, err := sqlite.Open(ctx, strings.TrimPrefix(c.Database, "sqlite:"), sqlite.Options{})
+		s, err := open.Database(ctx, c.Database, open.Options{})
 		if err != nil {
 			return err
 		}
-		return errors.Join(do(store), store.Close())
+		return errors.Join(do(s), s.Close())
 	}
 	cmd.AddCommand(newKeysNew(ui, with), newKeysList(ui, with), newKeysRevoke(ui, with))
 	return cmd
 }
 
-type withStore func(ctx context.Context, do func(*sqlite.Store) error) error
+type withStore func(ctx context.Context, do func(store.Store) error) error
 
 func newKeysNew(ui *terminal, with withStore) *cobra.Command {
 	var name, scope string
@@ -61,7 +61,7 @@ func newKeysNew(ui *terminal, with withStore) *cobra.Command {
 			if scope != string(integration.ScopeApp) && scope != string(integration.ScopeAdmin) {
 				return fmt.Errorf("--scope: %q is not one of app, admin", scope)
 			}
-			return with(cmd.Context(), func(s *sqlite.Store) error {
+			return with(cmd.Context(), func(s store.Store) error {
 				secret, key := api.NewKey(name, integration.Scope(scope), time.Now())
 				if err := s.CreateKey(cmd.Context(), key, auditOf("key.create", key.ID, name+", scope "+scope)); err != nil {
 					return err
@@ -83,7 +83,7 @@ func newKeysList(ui *terminal, with withStore) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the keys", Args: cobra.NoArgs, Example: "  sallyport keys list --output json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return with(cmd.Context(), func(s *sqlite.Store) error {
+			return with(cmd.Context(), func(s store.Store) error {
 				keys, err := s.Keys(cmd.Context())
 				if err != nil {
 					return err
@@ -134,7 +134,7 @@ func newKeysRevoke(ui *terminal, with withStore) *cobra.Command {
 	return &cobra.Command{
 		Use: "revoke ID", Short: "Revoke a key, at once", Args: cobra.ExactArgs(1), Example: "  sallyport keys revoke 01996f6e-7c1a-7b1e-9d52-6f2f0d7c1a11",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return with(cmd.Context(), func(s *sqlite.Store) error {
+			return with(cmd.Context(), func(s store.Store) error {
 				err := s.RevokeKey(cmd.Context(), args[0], time.Now(), auditOf("key.revoke", args[0], ""))
 				if errors.Is(err, integration.ErrNotFound) {
 					return fmt.Errorf("there is no key %s; sallyport keys list shows them", args[0])

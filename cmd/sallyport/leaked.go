@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport/sallyport/integration"
-	"github.com/sallyport/sallyport/store/sqlite"
+	"github.com/sallyport/sallyport/store"
 )
 
 func newSecretsLeaked(ui *terminal, keys *sealing) *cobra.Command {
@@ -35,7 +35,7 @@ in order. Nothing is changed. Give its fingerprint, or the value itself on stand
 				}
 				fingerprint = secret.Fingerprint()
 			}
-			return keys.with(cmd.Context(), func(s *sqlite.Store) error { return ui.leaked(cmd.Context(), s, fingerprint, output) })
+			return keys.with(cmd.Context(), func(s store.Store) error { return ui.leaked(cmd.Context(), s, fingerprint, output) })
 		},
 	}
 	cmd.Flags().StringVar(&output, "output", "table", "table or json")
@@ -55,7 +55,7 @@ type leak struct {
 // leakMost bounds the lists of a report.
 const leakMost = 500
 
-func (t *terminal) leaked(ctx context.Context, s *sqlite.Store, fingerprint, output string) error {
+func (t *terminal) leaked(ctx context.Context, s store.Store, fingerprint, output string) error {
 	l := leak{Fingerprint: fingerprint}
 	var err error
 	if l.Plans, err = s.SightingsOf(ctx, fingerprint); err != nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/sallyport/sallyport/catalog"
 	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/plan"
-	"github.com/sallyport/sallyport/store/sqlite"
+	"github.com/sallyport/sallyport/store"
 	"github.com/sallyport/sallyport/vault"
 )
 
@@ -79,7 +79,7 @@ exit code is 1 when one is older than its plan allows (auth.rotate_every).`,
 			if err != nil {
 				return err
 			}
-			return keys.with(cmd.Context(), func(s *sqlite.Store) error { return ui.listSecrets(cmd.Context(), s, list, plans.environment, output) })
+			return keys.with(cmd.Context(), func(s store.Store) error { return ui.listSecrets(cmd.Context(), s, list, plans.environment, output) })
 		},
 	}
 	plans.flags(cmd)
@@ -100,7 +100,7 @@ type secretView struct {
 	Used        bool       `json:"used"` // the one that is used; others are accepted as well
 }
 
-func (t *terminal) listSecrets(ctx context.Context, s *sqlite.Store, plans []*plan.Plan, environment, output string) error {
+func (t *terminal) listSecrets(ctx context.Context, s store.Store, plans []*plan.Plan, environment, output string) error {
 	resolver := vault.NewResolver(func(name string) (string, bool) { v := t.getenv(name); return v, v != "" })
 	views := []secretView{}
 	var problems []error
@@ -157,7 +157,7 @@ The old key stays in the keyset, disabled, for backups from before. Where the ma
 this seals anew with the current one.`,
 		Example: "  sallyport secrets rotate --database sqlite:/var/lib/sallyport/sallyport.db",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return keys.with(cmd.Context(), func(s *sqlite.Store) error {
+			return keys.with(cmd.Context(), func(s store.Store) error {
 				master, err := keys.master(cmd.Context(), s)
 				if err != nil {
 					return err

@@ -12,14 +12,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport/sallyport/integration"
-	"github.com/sallyport/sallyport/store/sqlite"
+	"github.com/sallyport/sallyport/store"
+	"github.com/sallyport/sallyport/store/open"
 	"github.com/sallyport/sallyport/vault"
 )
 
 func newTenants(ui *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "tenants", Short: "Erase what is kept of a customer", GroupID: "run",
-		Long:    "Erase what is kept of one of your customers, on the database file itself. The gateway may be running meanwhile.",
+		Long:    "Erase what is kept of one of your customers, on the database itself. The gateway may be running meanwhile.",
 		Example: "  sallyport tenants erase acme --receipt acme.json",
 	}
 	keys := sealing{ui: ui}
@@ -47,7 +48,7 @@ as they are: disconnect first to have them revoked.`,
 			if err := ui.meant(yes, "This deletes all of "+tenant+" for good. Type its name to go on: ", tenant); err != nil {
 				return err
 			}
-			return keys.with(cmd.Context(), func(s *sqlite.Store) error {
+			return keys.with(cmd.Context(), func(s store.Store) error {
 				return ui.erase(cmd.Context(), s, keys, tenant, receipt, deleteKeys)
 			})
 		},
@@ -58,7 +59,7 @@ as they are: disconnect first to have them revoked.`,
 	return cmd
 }
 
-func (t *terminal) erase(ctx context.Context, s *sqlite.Store, keys *sealing, tenant, file string, deleteKeys bool) error {
+func (t *terminal) erase(ctx context.Context, s store.Store, keys *sealing, tenant, file string, deleteKeys bool) error {
 	done := t.step("erasing")
 	receipt, err := vault.EraseTenant(ctx, s, tenant, "command line", time.Now(), nil)
 	done()
@@ -85,7 +86,7 @@ func (t *terminal) receipt(r vault.Receipt, file string) error {
 }
 
 // deleteOldKeys swaps the master key and deletes those before.
-func (k *sealing) deleteOldKeys(ctx context.Context, s *sqlite.Store, receipt vault.Receipt) (vault.Receipt, error) {
+func (k *sealing) deleteOldKeys(ctx context.Context, s store.Store, receipt vault.Receipt) (vault.Receipt, error) {
 	master, err := k.master(ctx, s)
 	if err != nil {
 		return receipt, err
@@ -128,11 +129,11 @@ type sealing struct {
 }
 
 func (k *sealing) flags(cmd *cobra.Command) {
-	cmd.PersistentFlags().StringVar(&k.database, "database", "", "sqlite:PATH (SALLYPORT_DATABASE; default sqlite:sallyport.db)")
+	cmd.PersistentFlags().StringVar(&k.database, "database", "", "sqlite:PATH or postgres://… (SALLYPORT_DATABASE; default sqlite:sallyport.db)")
 	cmd.PersistentFlags().StringVar(&k.keyset, "keyset", "", "file:PATH, env:NAME, vault-transit:MOUNT/KEY or aws-kms:ARN (SALLYPORT_KEYSET; default a file beside the database)")
 }
 
-func (k *sealing) path() string {
+func (k *sealing) dsn() string {
 	database := k.database
 	if database == "" {
 		database = k.ui.getenv("SALLYPORT_DATABASE")
@@ -140,31 +141,37 @@ func (k *sealing) path() string {
 	if database == "" {
 		database = "sqlite:sallyport.db"
 	}
-	return strings.TrimPrefix(database, "sqlite:")
+	return database
 }
 
 // with opens a database that is there.
-func (k *sealing) with(ctx context.Context, do func(*sqlite.Store) error) error {
-	if _, err := os.Stat(k.path()); err != nil {
-		return fmt.Errorf("--database: %w", err)
+func (k *sealing) with(ctx context.Context, do func(store.Store) error) error {
+	if path, ok := open.File(k.dsn()); ok {
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("--database: %w", err)
+		}
 	}
-	store, err := sqlite.Open(ctx, k.path(), sqlite.Options{})
+	s, err := open.Database(ctx, k.dsn(), open.Options{})
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(store), store.Close())
+	return errors.Join(do(s), s.Close())
 }
 
 // master opens the master key; it makes none.
-func (k *sealing) master(ctx context.Context, s *sqlite.Store) (vault.NamedMaster, error) {
+func (k *sealing) master(ctx context.Context, s store.Store) (vault.NamedMaster, error) {
 	setting := k.keyset
 	if setting == "" {
 		setting = k.ui.getenv("SALLYPORT_KEYSET")
 	}
-	if setting == "" {
-		setting = "file:" + vault.KeysetBeside(k.path())
+	path, ok := open.File(k.dsn())
+	switch {
+	case setting == "" && !ok:
+		return nil, errors.New("--keyset is missing: a shared database has no file beside it to find the master key in")
+	case setting == "":
+		setting = "file:" + vault.KeysetBeside(path)
 	}
-	return vault.OpenMaster(ctx, vault.MasterConfig{Setting: setting, Database: k.path(), Keys: s, Resolver: vault.NewResolver(k.lookup)})
+	return vault.OpenMaster(ctx, vault.MasterConfig{Setting: setting, Database: path, Keys: s, Resolver: vault.NewResolver(k.lookup)})
 }
 
 func (k *sealing) lookup(name string) (string, bool) {

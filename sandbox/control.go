@@ -23,6 +23,7 @@ type emission struct {
 	SignedAgo plan.Duration  `json:"signed_ago"`
 	Duplicate bool           `json:"duplicate"`
 	Forged    bool           `json:"forged"`
+	Lost      bool           `json:"lost"`
 }
 
 func (s *Sandbox) newControl() http.Handler {
@@ -44,7 +45,7 @@ func (s *Sandbox) controlEmit(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	result, err := s.Emit(r.Context(), e.Type, EmitOptions{
-		ID: e.ID, Object: e.Object, Duplicate: e.Duplicate, Forged: e.Forged,
+		ID: e.ID, Object: e.Object, Duplicate: e.Duplicate, Forged: e.Forged, Lost: e.Lost,
 		Age: e.Age.Or(0), SignedAgo: e.SignedAgo.Or(0),
 	})
 	if err != nil {

@@ -28,6 +28,8 @@ type EmitOptions struct {
 	Duplicate bool
 	// Forged signs it with a secret that the receiver does not have.
 	Forged bool
+	// Lost keeps it in the provider's list and never sends it.
+	Lost bool
 }
 
 // Emitted is what became of an event.
@@ -59,6 +61,9 @@ func (s *Sandbox) Emit(ctx context.Context, eventType string, o EmitOptions) (Em
 		return Emitted{}, err
 	}
 	result := Emitted{ID: h.id, Type: h.typ}
+	if o.Lost {
+		return result, nil
+	}
 	times := 1
 	if o.Duplicate {
 		times = 2

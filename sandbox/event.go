@@ -38,7 +38,7 @@ func (s *Sandbox) changed(c *call, x *object, before map[string]any, words []str
 		previous = difference(before, x.body)
 	}
 	h := s.happening(typ, x.body, previous, s.now(), c)
-	if s.cfg.WebhooksTo != "" {
+	if s.cfg.WebhooksTo != "" && !s.lose() {
 		s.sender.enqueue(h)
 	}
 }
@@ -102,6 +102,7 @@ func (s *Sandbox) happening(typ string, resource, previous map[string]any, at ti
 	}
 	h.payload = format(body)
 	s.objects.add(&object{key: h.id, resource: eventComponent, body: body})
+	s.delivered(h, at)
 	return h
 }
 

@@ -36,6 +36,9 @@ type Config struct {
 	Secrets  Secrets
 	// WebhooksTo is the URL that events are sent to. Empty: they are only kept.
 	WebhooksTo string
+	// LoseEvents is the share of events that calls cause which are never sent, 0
+	// to 1. The provider's list has them.
+	LoseEvents float64
 	Faults     []Fault
 	Seed       uint64           // two sandboxes with one seed answer alike
 	Now        func() time.Time // nil: the real time

@@ -153,7 +153,7 @@ func TestReadFile(t *testing.T) {
 	}
 	a, errA := Read(whole)
 	b, errB := ReadFile("testdata/petstore.yaml")
-	if errA != nil || errB != nil || a.SHA256 != b.SHA256 || len(a.Operations) != len(b.Operations) || b.Files != nil && len(b.Files) > 0 {
+	if errA != nil || errB != nil || a.SHA256 != b.SHA256 || len(a.Operations) != len(b.Operations) || len(b.Files) > 0 {
 		t.Errorf("%v %v", errA, errB)
 	}
 	dir := t.TempDir()

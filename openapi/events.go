@@ -56,7 +56,8 @@ func (b *builder) subscribable() []string {
 			continue
 		}
 		for _, p := range b.document.Resolve(op.Request.Schema).Properties {
-			if !calledLikeEvents(p.Name) && !(aboutWebhooks(op.Path) && slices.Contains([]string{"event", "event_type", "triggers"}, p.Name)) {
+			named := calledLikeEvents(p.Name) || aboutWebhooks(op.Path) && slices.Contains([]string{"event", "event_type", "triggers"}, p.Name)
+			if !named {
 				continue
 			}
 			if values := b.eventValues(p.Schema); len(values) > len(longest) {

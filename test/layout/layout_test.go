@@ -57,6 +57,7 @@ var rules = []struct {
 	{"vault", []string{"database/sql", module + "/store/...", module + "/call", module + "/send", module + "/connect", module + "/credential/..."}, "a vault is handed where its keys are kept; it knows neither the database nor who uses a secret"},
 	{"vault/hashicorp", []string{module + "/vault", module + "/store/...", module + "/plan", module + "/catalog"}, "a client of a server; who asks is above it"},
 	{"vault/aws", []string{module + "/vault", module + "/store/...", module + "/plan", module + "/catalog"}, "a client of a service; who asks is above it"},
+	{"reconcile", []string{"database/sql", module + "/store/...", module + "/receive", module + "/deliver", module + "/api", module + "/send"}, "who looks for lost events asks for a door, a queue and calls; the root wires them"},
 	{"lease", []string{"database/sql", module + "/store/..."}, "the queue is an interface; the store satisfies it"},
 	{"api", []string{"database/sql", module + "/store/..."}, "the API asks for what it needs through small interfaces"},
 	{"credential/oauth", []string{"database/sql", module + "/store/...", module + "/send", module + "/call", module + "/connect", module + "/vault"}, "it makes requests and reads answers; who sends and keeps is not its concern"},

@@ -15,9 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sallyport/sallyport/api"
 	"github.com/sallyport/sallyport/integration"
-	"github.com/sallyport/sallyport/store/sqlite"
 	"github.com/sallyport/sallyport/test/gateway"
 )
 
@@ -49,11 +47,13 @@ errors:
 // R4.6, R4.7: whatever moment the gateway dies at, every call that was accepted
 // is made, none twice unless under the same idempotency key, and what may have
 // been sent and must not be repeated is with a person.
-func TestQueuedCallsKilledAtRandomMoments(t *testing.T) {
-	t.Parallel()
+func TestQueuedCallsKilledAtRandomMoments(t *testing.T) { onEach(t, queuedCallsKilled) }
+
+func queuedCallsKilled(t *testing.T, database string) {
+	callRounds := killings(callRounds)
 	third := newThirdParty()
 	defer third.Close()
-	options, key := callGateway(t, third.URL)
+	options, key := callGateway(t, database, third.URL)
 	var accepted sync.Map // our id → *sentCall
 	var sequence atomic.Int64
 	for range callRounds {
@@ -108,26 +108,13 @@ func TestQueuedCallsKilledAtRandomMoments(t *testing.T) {
 }
 
 // callGateway is a gateway with a key in its database already.
-func callGateway(t *testing.T, provider string) (gateway.Options, string) {
+func callGateway(t *testing.T, database, provider string) (gateway.Options, string) {
 	t.Helper()
-	dir := t.TempDir()
-	plans, database := filepath.Join(dir, "plans"), filepath.Join(dir, "calls.db")
-	if err := os.Mkdir(plans, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	plans := t.TempDir()
 	if err := os.WriteFile(filepath.Join(plans, "stripe.yaml"), fmt.Appendf(nil, callPlan, provider), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	store, err := sqlite.Open(t.Context(), database, sqlite.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	secret, record := api.NewKey("crash", integration.ScopeAdmin, time.Now())
-	if err := store.CreateKey(t.Context(), record, integration.AuditEntry{ID: "a-1", At: time.Now(), Action: "key.create", Target: record.ID}); err != nil {
-		t.Fatal(err)
-	}
-	return gateway.Options{Plans: plans, Database: database, Env: []string{"KEY=sk_test_crash"}}, secret.Reveal()
+	return gateway.Options{Plans: plans, Database: database, Env: []string{"KEY=sk_test_crash"}}, adminKey(t, database)
 }
 
 type sentCall struct{ endpoint, ref string }

@@ -1,18 +1,22 @@
-// Package crash kills the gateway again and again while webhooks arrive, and
-// then counts.
+// Package crash kills the gateway, and its database, again and again while
+// webhooks arrive, and then counts. "go test ./test/crash -rounds 100 -v" does so
+// for longer and says what it counted.
 package crash
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,8 +25,9 @@ import (
 	"github.com/stripe/stripe-go/v85/webhook"
 
 	"github.com/sallyport/sallyport/integration"
-	"github.com/sallyport/sallyport/store/sqlite"
+	"github.com/sallyport/sallyport/store/open"
 	"github.com/sallyport/sallyport/test/gateway"
+	"github.com/sallyport/sallyport/test/services"
 )
 
 func TestMain(m *testing.M) {
@@ -31,11 +36,46 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// rounds is how often the gateway is killed, on each store; a database takes
+// longer to come back and is killed a fifth as often unless this is set.
+var rounds = flag.Int("rounds", 0, "how often to kill, on each store; 0: 30 times, a database 6 times")
+
+func killings(usual int) int {
+	if *rounds > 0 {
+		return *rounds
+	}
+	return usual
+}
+
 const (
-	rounds  = 30
 	senders = 8
 	secret  = "whsec_crash_test"
 )
+
+// engines are the stores, each with a way to a new database: a file, or a DSN.
+var engines = map[string]func(*testing.T) string{
+	"SQLite":     func(t *testing.T) string { return filepath.Join(t.TempDir(), "crash.db") },
+	"PostgreSQL": func(t *testing.T) string { return services.Postgres(t).DSN() },
+}
+
+// onEach runs a test on each store.
+func onEach(t *testing.T, test func(t *testing.T, database string)) {
+	t.Parallel()
+	for name, database := range engines {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, database(t))
+		})
+	}
+}
+
+// dsn is how the store is opened that a gateway has under this name.
+func dsn(database string) string {
+	if strings.Contains(database, "://") {
+		return database
+	}
+	return "sqlite:" + database
+}
 
 const crashPlan = `sallyport: 1
 service: stripe
@@ -57,22 +97,13 @@ destinations:
 
 // R0.5, R5.4, R5.8: whatever moment the gateway dies at, every event answered
 // 200 is in the table once and is delivered at least once.
-func TestKilledAtRandomMoments(t *testing.T) {
-	t.Parallel()
+func TestKilledAtRandomMoments(t *testing.T) { onEach(t, killedAtRandomMoments) }
+
+func killedAtRandomMoments(t *testing.T, database string) {
 	app := newApp()
 	defer app.Close()
-	dir := t.TempDir()
-	plans, database := filepath.Join(dir, "plans"), filepath.Join(dir, "crash.db")
-	if err := os.Mkdir(plans, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(plans, "stripe.yaml"), fmt.Appendf(nil, crashPlan, app.URL), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	options := gateway.Options{
-		Plans: plans, Database: database,
-		Env: []string{"KEY=sk_test_crash", "SECRET=" + secret, "APP_SECRET=whsec_Y3Jhc2g="},
-	}
+	options := eventGateway(t, database, app.URL)
+	rounds := killings(30)
 	var acknowledged sync.Map // external id → true
 	var sequence atomic.Int64
 	killed := 0
@@ -99,6 +130,27 @@ func TestKilledAtRandomMoments(t *testing.T) {
 	}
 
 	last := gateway.Start(t, options)
+	count(t, last, app, database, want)
+	t.Logf("%d kills, %d events acknowledged, %d delivered", killed, len(want), app.distinct())
+}
+
+// eventGateway is a gateway that hands events on to an application.
+func eventGateway(t *testing.T, database, app string) gateway.Options {
+	t.Helper()
+	plans := t.TempDir()
+	if err := os.WriteFile(filepath.Join(plans, "stripe.yaml"), fmt.Appendf(nil, crashPlan, app), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return gateway.Options{
+		Plans: plans, Database: database,
+		Env: []string{"KEY=sk_test_crash", "SECRET=" + secret, "APP_SECRET=whsec_Y3Jhc2g="},
+	}
+}
+
+// count waits until what was acknowledged is delivered, stops the gateway, and
+// sees that all of it is in the table, each event once.
+func count(t *testing.T, last *gateway.Process, app *app, database string, want map[string]bool) {
+	t.Helper()
 	missing := app.waitFor(t.Context(), want, time.Minute)
 	if len(missing) > 0 {
 		t.Errorf("%d of %d acknowledged events were never delivered, such as %s\n%s", len(missing), len(want), missing[0], tail(last.Log()))
@@ -120,7 +172,6 @@ func TestKilledAtRandomMoments(t *testing.T) {
 			t.Errorf("event %s is in the table %d times", id, n)
 		}
 	}
-	t.Logf("%d kills, %d events acknowledged, %d stored, %d delivered", killed, len(want), len(stored), app.distinct())
 }
 
 // send posts signed events, each under a new id and some twice, until the
@@ -155,7 +206,7 @@ func send(ctx context.Context, p *gateway.Process, sequence *atomic.Int64, ackno
 // storedEvents counts the rows of each external id.
 func storedEvents(t *testing.T, database string) map[string]int {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), database, sqlite.Options{})
+	store, err := open.Database(t.Context(), dsn(database), open.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,6 +232,7 @@ type app struct {
 	mu   sync.Mutex
 	seen map[string]int
 	news chan struct{}
+	held chan struct{} // deliveries wait until it is closed; nil: none does
 }
 
 func newApp() *app {
@@ -196,6 +248,16 @@ func newApp() *app {
 			return
 		}
 		a.mu.Lock()
+		held := a.held
+		a.mu.Unlock()
+		if held != nil {
+			select {
+			case <-held:
+			case <-r.Context().Done():
+				return
+			}
+		}
+		a.mu.Lock()
 		a.seen[event.Data.External]++
 		a.mu.Unlock()
 		select {
@@ -204,6 +266,27 @@ func newApp() *app {
 		}
 	}))
 	return a
+}
+
+// hold keeps deliveries waiting until release.
+func (a *app) hold() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.held = make(chan struct{})
+}
+
+func (a *app) release() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	close(a.held)
+	a.held = nil
+}
+
+// deliveries are how often each event came.
+func (a *app) deliveries() map[string]int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return maps.Clone(a.seen)
 }
 
 func (a *app) distinct() int {

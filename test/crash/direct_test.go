@@ -20,8 +20,9 @@ import (
 // R4.7: a gateway that dies while something irreversible is under way, with its
 // caller waiting, leaves a call of unknown outcome for a person, and never sends
 // it again.
-func TestKilledWhileACallerWaits(t *testing.T) {
-	t.Parallel()
+func TestKilledWhileACallerWaits(t *testing.T) { onEach(t, killedWhileACallerWaits) }
+
+func killedWhileACallerWaits(t *testing.T, database string) {
 	var asked atomic.Int32
 	held, release := make(chan struct{}, 1), make(chan struct{})
 	third := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -32,7 +33,7 @@ func TestKilledWhileACallerWaits(t *testing.T) {
 	}))
 	defer third.Close()
 	defer close(release)
-	options, key := callGateway(t, third.URL)
+	options, key := callGateway(t, database, third.URL)
 	file := filepath.Join(options.Plans, "stripe.yaml")
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -64,7 +64,7 @@ type Process struct {
 // Options of Start.
 type Options struct {
 	Plans    string   // folder
-	Database string   // file
+	Database string   // file, or postgres://…
 	Env      []string // NAME=value, added to an otherwise empty environment
 	Args     []string // further flags
 }
@@ -72,9 +72,13 @@ type Options struct {
 // Start runs "sallyport serve" and waits until it says where it listens.
 func Start(t testing.TB, o Options) *Process {
 	t.Helper()
+	database := o.Database
+	if !strings.Contains(database, "://") {
+		database = "sqlite:" + database
+	}
 	args := append([]string{
 		"serve", "--plans", o.Plans, "--environment", "development",
-		"--listen", "127.0.0.1:0", "--database", "sqlite:" + o.Database,
+		"--listen", "127.0.0.1:0", "--database", database,
 	}, o.Args...)
 	cmd := exec.CommandContext(context.Background(), Binary(t), args...) // Kill and Stop end it
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, o.Env...)

@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tidwall/gjson"
 
 	"github.com/sallyport/sallyport/call"
 	"github.com/sallyport/sallyport/catalog"
@@ -298,6 +301,53 @@ func (l *lines) has(parts ...string) bool {
 			all = all && strings.Contains(line, part)
 		}
 		if all {
+			return true
+		}
+	}
+	return false
+}
+
+// post asks the stand-in directly and returns the id of the answer.
+func (b *bundle) post(path, form string) string {
+	b.t.Helper()
+	return b.direct(http.MethodPost, path, "application/x-www-form-urlencoded", form)
+}
+
+func (b *bundle) patch(path, body string) {
+	b.t.Helper()
+	b.direct(http.MethodPatch, path, "application/json", body)
+}
+
+func (b *bundle) direct(method, path, kind, body string) string {
+	b.t.Helper()
+	r := httptest.NewRequestWithContext(b.t.Context(), method, path, strings.NewReader(body))
+	r.Header.Set("Content-Type", kind)
+	r.Header.Set("Authorization", "Bearer "+apiKey)
+	w := httptest.NewRecorder()
+	b.sandbox.ServeHTTP(w, r)
+	if w.Code/100 != 2 {
+		b.t.Fatalf("%s %s: %d %s", method, path, w.Code, w.Body)
+	}
+	return gjson.GetBytes(w.Body.Bytes(), "id").String()
+}
+
+// recorded reports whether a call's record holds the text.
+func (b *bundle) recorded(text string) bool {
+	b.t.Helper()
+	list, _, err := b.store.Calls(b.t.Context(), integration.Filter{Service: b.plan.Service, Limit: 200})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for i := range list {
+		c, err := b.store.Call(b.t.Context(), list[i].ID)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		whole, err := json.Marshal(c)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if strings.Contains(string(whole), text) || strings.Contains(string(c.Body), text) {
 			return true
 		}
 	}

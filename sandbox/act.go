@@ -191,7 +191,7 @@ func (s *Sandbox) create(c *call, fields map[string]any) (*answer, *problem) {
 	x := &object{key: text(body[s.model.identity(r.peek, r.answer)]), resource: r.resource, body: body}
 	s.objects.add(x)
 	s.changed(c, x, nil, []string{"created"})
-	return ok(r, x.json()), nil
+	return ok(r, s.withSecret(r, x)), nil
 }
 
 func (s *Sandbox) update(c *call, x *object, fields map[string]any) (*answer, *problem) {

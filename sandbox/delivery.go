@@ -39,6 +39,22 @@ func (s *Sandbox) delivered(h *happening, at time.Time) {
 	s.objects.add(&object{key: key, resource: resource, body: whole})
 }
 
+// withSecret is an object as the answer to its creation shows it: where the
+// provider gives a signing secret with a subscription, there and never again, it
+// is the one that events are signed with. The sandbox's lock is held.
+func (s *Sandbox) withSecret(r *route, x *object) json.RawMessage {
+	facts := s.cfg.Plan.Provider.Webhooks
+	if facts == nil || facts.Subscription == nil || facts.Subscription.Secret == "" || facts.Subscription.Create == nil || s.cfg.Secrets.Webhook.IsZero() {
+		return x.json()
+	}
+	if method, path := facts.Subscription.Create.Parts(); r != s.routes.exact(method, path) {
+		return x.json()
+	}
+	shown, _ := clone(x.body).(map[string]any)
+	setPath(shown, facts.Subscription.Secret, s.cfg.Secrets.Webhook.Reveal()) // to whom it is for
+	return format(shown)
+}
+
 // lose reports whether this event is one of those that are never sent.
 func (s *Sandbox) lose() bool {
 	return s.cfg.LoseEvents > 0 && s.dice.rand.Float64() < s.cfg.LoseEvents

@@ -40,7 +40,14 @@ func TestTwoInstances(t *testing.T) {
 		}
 	}
 	for _, p := range []*gateway.Process{one, other} {
-		if n := processed(t, p, key); n != len(flow.acknowledged) {
+		n := 0
+		for range 100 { // what was delivered last is written down a moment later
+			if n = processed(t, p, key); n == len(flow.acknowledged) {
+				break
+			}
+			pause(t.Context(), 50*time.Millisecond)
+		}
+		if n != len(flow.acknowledged) {
 			t.Errorf("an instance shows %d processed events, want %d", n, len(flow.acknowledged))
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,6 +49,9 @@ type Config struct {
 	Door     Door
 	Store    Store
 	Queue    lease.Queue[integration.Cursor, integration.CursorOutcome]
+	// Subscriptions are looked after in the same way, by one instance at a time.
+	// Nil: nobody does.
+	Subscriptions *Subscriptions
 	// PublicURL is how providers reach us; it tells which subscription is ours.
 	PublicURL string
 	// Settle is how old an event must be before it counts as one that never came.
@@ -166,15 +170,18 @@ func (f *Finder) Services() []string {
 	return names
 }
 
-// Run reads the lists, each when it is its turn, until ctx ends. It returns when
-// what it began has ended. Without a service it returns at once.
+// Run reads the lists and looks after subscriptions, each when it is its turn,
+// until ctx ends. It returns when what it began has ended. Without a service it returns at once.
 func (f *Finder) Run(ctx context.Context) error {
-	if len(f.services) == 0 {
-		return nil
-	}
 	var ids []string
 	for name := range f.services {
 		ids = append(ids, CursorID(name))
+	}
+	for _, name := range f.config.Subscriptions.tended() {
+		ids = append(ids, subscriptionPrefix+name)
+	}
+	if len(ids) == 0 {
+		return nil
 	}
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
 		err := f.config.Store.PutCursors(ctx, ids, f.config.Now())
@@ -216,6 +223,10 @@ const (
 // turn goes on with one service.
 func (f *Finder) turn(ctx context.Context, c integration.Cursor) integration.CursorOutcome {
 	now := f.config.Now()
+	if name, ok := strings.CutPrefix(c.ID, subscriptionPrefix); ok && slices.Contains(f.config.Subscriptions.tended(), name) {
+		next, _ := f.config.Subscriptions.Tend(ctx, name) // it has said what failed
+		return integration.CursorOutcome{State: c.State, DueAt: next}
+	}
 	name, ok := strings.CutPrefix(c.ID, cursorPrefix)
 	l := f.services[name]
 	if !ok || l == nil { // another instance's, or of a plan that is gone

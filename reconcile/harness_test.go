@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -121,7 +123,12 @@ func start(t *testing.T, name string, doc *openapi.Document, fixtures []byte, h 
 		}
 		late.set(b.sandbox)
 	}
+	var authorizer call.Authorizer
+	if b.plan.Auth.OfTenants() {
+		authorizer = bearer{}
+	}
 	b.calls, err = call.New(call.Config{
+		Authorizer: authorizer,
 		Plan: b.plan, Environment: "development", Transport: http.DefaultTransport, Journal: b.store, Log: slog.New(b.log),
 		Secret: func() integration.Secret { return integration.NewSecret(apiKey) }, Dice: func() float64 { return 0 },
 	})
@@ -353,3 +360,27 @@ func (b *bundle) recorded(text string) bool {
 	}
 	return false
 }
+
+// subscriptionOf is one of ours as it was registered before.
+func subscriptionOf(b *bundle, id string, expires time.Time) integration.Subscription {
+	return integration.Subscription{
+		Service: b.plan.Service, ExternalID: id, URL: publicURL + receive.Prefix + b.plan.Service, CreatedAt: b.now(), CheckedAt: b.now(), ExpiresAt: expires,
+		Events: slices.Sorted(maps.Keys(b.plan.Webhooks.Events)), Extra: map[string]string{"resource_id": "res"},
+	}
+}
+
+// bearer is a connection with the key as its token.
+type bearer struct{}
+
+func (bearer) For(context.Context, string, string) (*call.Authorized, error) {
+	return &call.Authorized{Secret: integration.NewSecret(apiKey), Apply: func(r *http.Request) (string, error) {
+		r.Header.Set("Authorization", "Bearer "+apiKey)
+		return "fp", nil
+	}}, nil
+}
+
+func (bearer) Refused(context.Context, *call.Authorized) (*call.Authorized, error) {
+	return nil, nil //nolint:nilnil // there is no other
+}
+
+func (bearer) StillRefused(context.Context, *call.Authorized) error { return nil }

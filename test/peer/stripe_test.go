@@ -146,7 +146,8 @@ func stripeMock(t *testing.T) string {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, binary, "-http-addr", address)
+	// Without an address of its own for HTTPS two of them would meet at one port.
+	cmd := exec.CommandContext(ctx, binary, "-http-addr", address, "-https-addr", "127.0.0.1:0")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -173,16 +174,18 @@ func stripeMock(t *testing.T) string {
 // answers waits until a server that says it listens does.
 func answers(t *testing.T, address string) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 		if err == nil {
 			_ = conn.Close()
 			return
 		}
 		select {
-		case <-t.Context().Done():
+		case <-ctx.Done():
 			t.Fatalf("%s does not answer: %v", address, err)
 		case <-ticker.C:
 		}

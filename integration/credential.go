@@ -68,3 +68,15 @@ func (e *Erasure) Add(o Erasure) {
 	e.Attempts += o.Attempts
 	e.Uses += o.Uses
 }
+
+// LeakedSecret is a secret that was marked as leaked: it is not used from then
+// on, wherever it stands. It never holds the value.
+type LeakedSecret struct {
+	Fingerprint string // Secret.Fingerprint
+	Service     string // whose it was when it was marked
+	Environment string
+	Name        string // of the secret in the plan, or of the connection's credential
+	Connection  string // empty for a plan's own secret
+	At          time.Time
+	Actor       string // who marked it
+}

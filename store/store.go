@@ -127,7 +127,12 @@ type Secrets interface {
 	RecordUses(ctx context.Context, uses []integration.CredentialUse) error
 	CredentialUses(ctx context.Context, f integration.Filter) (found []integration.CredentialUse, next string, err error)
 
+	MarkLeaked(ctx context.Context, l integration.LeakedSecret, audit integration.AuditEntry) error
+	UnmarkLeaked(ctx context.Context, fingerprint string, audit integration.AuditEntry) error
+	LeakedSecrets(ctx context.Context) ([]integration.LeakedSecret, error)
+
 	EraseKeys(ctx context.Context, tenant string, audit integration.AuditEntry) (integration.Erasure, error)
+	ErasedSince(ctx context.Context, since time.Time) ([]string, error)
 	EraseRecords(ctx context.Context, tenant string, most int) (erased integration.Erasure, more bool, err error)
 	// Checkpoint takes what was erased out of the files, as far as the engine can.
 	Checkpoint(ctx context.Context) error

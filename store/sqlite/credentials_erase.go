@@ -39,6 +39,9 @@ func (s *Store) EraseKeys(ctx context.Context, tenant string, audit integration.
 			if err != nil {
 				return err
 			}
+			if err := noteErased(t, tenant, audit.At); err != nil {
+				return err
+			}
 			return insertAudit(t, audit)
 		})
 	})

@@ -22,7 +22,12 @@ type Secrets interface {
 	RecordUses(ctx context.Context, uses []integration.CredentialUse) error
 	CredentialUses(ctx context.Context, f integration.Filter) (found []integration.CredentialUse, next string, err error)
 
+	MarkLeaked(ctx context.Context, l integration.LeakedSecret, audit integration.AuditEntry) error
+	UnmarkLeaked(ctx context.Context, fingerprint string, audit integration.AuditEntry) error
+	LeakedSecrets(ctx context.Context) ([]integration.LeakedSecret, error)
+
 	EraseKeys(ctx context.Context, tenant string, audit integration.AuditEntry) (integration.Erasure, error)
+	ErasedSince(ctx context.Context, since time.Time) ([]string, error)
 	EraseRecords(ctx context.Context, tenant string, most int) (erased integration.Erasure, more bool, err error)
 }
 
@@ -198,8 +203,46 @@ func testErase(f *fixture) {
 	if _, sealed := f.readConnection("c2"); len(sealed) != 2 {
 		f.Errorf("the neighbour has %v", sealed)
 	}
+	if gone, err := f.Store.ErasedSince(f.Context(), start.Add(-time.Hour)); err != nil || !reflect.DeepEqual(gone, []string{"acme"}) {
+		f.Errorf("erased are %v, %v", gone, err)
+	}
+	if gone, err := f.Store.ErasedSince(f.Context(), start.Add(24*time.Hour)); err != nil || len(gone) != 0 {
+		f.Errorf("erased later are %v, %v", gone, err)
+	}
 	nothing, err := f.Store.EraseKeys(f.Context(), "acme", audit("tenant.erase", "acme"))
 	if err != nil || !reflect.DeepEqual(nothing, integration.Erasure{}) {
 		f.Errorf("a second time: %+v, %v", nothing, err)
+	}
+}
+
+// R2.9: a mark stays until it is taken off, and the first one counts.
+func testLeaks(f *fixture) {
+	if list, err := f.Store.LeakedSecrets(f.Context()); err != nil || len(list) != 0 {
+		f.Errorf("none yet: %v, %v", list, err)
+	}
+	one := integration.LeakedSecret{Fingerprint: "aaaa0000", Service: "stripe", Environment: "production", Name: "api_key", At: start, Actor: "key:1"}
+	other := integration.LeakedSecret{Fingerprint: "bbbb0000", Service: "hubspot", Connection: "c1", Name: "api_key", At: start.Add(time.Hour), Actor: "key:2"}
+	again := one
+	again.At, again.Service = start.Add(2*time.Hour), "other"
+	for _, l := range []integration.LeakedSecret{one, other, again} {
+		if err := f.Store.MarkLeaked(f.Context(), l, audit("secret.leaked", l.Fingerprint)); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Store = f.Reopen(f)
+	if list, err := f.Store.LeakedSecrets(f.Context()); err != nil || !reflect.DeepEqual(list, []integration.LeakedSecret{other, one}) {
+		f.Errorf("%+v, %v", list, err)
+	}
+	if err := f.Store.UnmarkLeaked(f.Context(), "aaaa0000", audit("secret.unmarked", "aaaa0000")); err != nil {
+		f.Fatal(err)
+	}
+	if err := f.Store.UnmarkLeaked(f.Context(), "aaaa0000", audit("secret.unmarked", "aaaa0000")); !errors.Is(err, integration.ErrNotFound) {
+		f.Errorf("a second time: %v", err)
+	}
+	if list, err := f.Store.LeakedSecrets(f.Context()); err != nil || !reflect.DeepEqual(list, []integration.LeakedSecret{other}) {
+		f.Errorf("%+v, %v", list, err)
+	}
+	if actions := f.auditActions(); len(actions) != 4 || actions[0] != "secret.unmarked aaaa0000" {
+		f.Errorf("audit %v", actions)
 	}
 }

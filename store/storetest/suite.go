@@ -116,6 +116,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"Rotation", testRotation},
 		{"SecretSightings", testSightings},
 		{"CredentialUses", testUses},
+		{"LeakedSecrets", testLeaks},
 		{"EraseTenant", testErase},
 		{"CloseKeepsWhatWasAcknowledged", testClose},
 	} {

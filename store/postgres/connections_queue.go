@@ -49,7 +49,7 @@ func (q ConnectionQueue) Claim(ctx context.Context, c lease.Claim) ([]lease.Held
 		return t.query(func(r rowScanner) error {
 			t.changed = true
 			var loan int
-			_, c, err := scanConnection(after{r, &loan})
+			_, c, err := scanConnection(behind{r, &loan})
 			list = append(list, lease.Held[integration.Connection]{Key: lease.Key{ID: c.ID, Attempt: loan}, Value: c})
 			return err
 		}, claimConnections, c.Owner, micros(c.Until), micros(c.Now), c.Limit)
@@ -61,14 +61,14 @@ func (q ConnectionQueue) Claim(ctx context.Context, c lease.Claim) ([]lease.Held
 	return list, nil
 }
 
-// after scans a row with one more column in front.
-type after struct {
+// behind scans a row with one more column in front.
+type behind struct {
 	rowScanner
 	first any
 }
 
 // Scan reads the first column and hands on the others.
-func (a after) Scan(dest ...any) error { return a.rowScanner.Scan(append([]any{a.first}, dest...)...) }
+func (a behind) Scan(dest ...any) error { return a.rowScanner.Scan(append([]any{a.first}, dest...)...) }
 
 // and scans a row with more columns behind.
 type and struct {

@@ -57,8 +57,9 @@ type Store struct {
 	options Options
 	pool    *pgxpool.Pool
 
-	events  lane // refused when full
-	records lane // calls; waited for shortly, then lost
+	turns   turns // of tenants, when events are behind
+	events  lane  // refused when full
+	records lane  // calls; waited for shortly, then lost
 
 	mu         sync.RWMutex // held for reading while work is taken in
 	closed     bool

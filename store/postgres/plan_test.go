@@ -43,6 +43,8 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		want  string
 	}{
 		"claim":         {with(claimDue, "w", now, now, 10), "webhook_events_due"},
+		"claim in turn": {with(claimInTurn, "w", now, now, 10, []string{"t1", "t2"}), "webhook_events_lanes"},
+		"tenants":       {with(tenantsFrom, "", 10), "webhook_events_lanes"},
 		"next due":      {with(nextDue), "webhook_events_due"},
 		"oldest due":    {with(oldestDue, "stripe", ""), "webhook_events_due"},
 		"complete":      {with(renewLeases, "w", []string{"id-1"}, []int32{1}, now), "webhook_events_id_key"},

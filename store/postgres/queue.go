@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,13 +17,21 @@ import (
 )
 
 // EventQueue lends the events that are due: a lease.Queue that instances share.
+//
+// As long as everything that is due can be lent, the oldest is lent first. When
+// there is more, tenants have their turns, each with its oldest: one with very
+// many waits behind itself and nobody else. Whose turn it is each instance knows
+// for itself.
 type EventQueue struct{ s *Store }
 
 // EventQueue returns the queue of received events.
 func (s *Store) EventQueue() EventQueue { return EventQueue{s} }
 
+// waitingEvent is what the indexes of the queue are limited to, word for word.
+const waitingEvent = "status IN ('received', 'processing')"
+
 // claimDue lends the rows that are due and that nobody else is lending at this
-// moment. It is the one place that decides which events are lent next.
+// moment.
 const claimDue = `WITH due AS MATERIALIZED (
 	SELECT seq FROM webhook_events
 	WHERE status IN ('received', 'processing') AND coalesce(lease_until, due_at) <= $3
@@ -69,25 +78,135 @@ const completeLeases = `WITH input AS (
 )
 SELECT id, attempt FROM done`
 
+// tenantsFrom lists tenants that have waiting events, from one on: a walk from
+// tenant to tenant over the index.
+const tenantsFrom = `WITH RECURSIVE lane (tenant_id, n) AS (
+	(SELECT tenant_id, 1 FROM webhook_events WHERE ` + waitingEvent + ` AND tenant_id >= $1 ORDER BY tenant_id LIMIT 1)
+	UNION ALL
+	SELECT next.tenant_id, lane.n + 1 FROM lane, LATERAL (
+		SELECT tenant_id FROM webhook_events WHERE ` + waitingEvent + ` AND tenant_id > lane.tenant_id ORDER BY tenant_id LIMIT 1) next
+	WHERE lane.n < $2
+)
+SELECT tenant_id FROM lane`
+
+// claimInTurn lends to each of some tenants a share of the limit.
+const claimInTurn = `WITH due AS MATERIALIZED (
+	SELECT first.seq FROM unnest($5::text[]) AS lane (tenant_id), LATERAL (
+		SELECT seq FROM webhook_events e
+		WHERE ` + waitingEvent + ` AND e.tenant_id = lane.tenant_id AND coalesce(lease_until, due_at) <= $3
+		ORDER BY coalesce(lease_until, due_at), seq LIMIT greatest(1, $4 / cardinality($5::text[])) FOR UPDATE SKIP LOCKED) first
+	LIMIT $4
+)
+UPDATE webhook_events e SET status = 'processing', attempts = attempts + 1, lease_owner = $1, lease_until = $2
+FROM due WHERE e.seq = due.seq
+RETURNING e.` + eventColumns + wholeColumns
+
+// turns is whose turn it is.
+type turns struct {
+	mu     sync.Mutex
+	behind bool   // the last claim left something that was due
+	from   string // the tenant to go on with
+}
+
+// begin says whether tenants have their turns, and from which on.
+func (t *turns) begin() (from string, behind bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.from, t.behind
+}
+
+// end notes how a claim ended: behind is whether it may have left something.
+func (t *turns) end(behind bool, from string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.behind, t.from = behind, from
+}
+
+// after is the text that comes right after another, byte by byte.
+func after(text string) string { return text + "\x01" }
+
 // Claim lends due events; see lease.Queue.
-func (q EventQueue) Claim(ctx context.Context, c lease.Claim) (held []lease.Held[integration.Event], err error) {
+func (q EventQueue) Claim(ctx context.Context, c lease.Claim) ([]lease.Held[integration.Event], error) {
 	if c.Limit < 1 {
 		return nil, nil
 	}
 	if c.Owner == "" || !c.Until.After(c.Now) {
 		return nil, errors.New("postgres: a claim needs an owner and an end after its beginning")
 	}
+	held, from, err := q.claimTurns(ctx, c)
+	if err != nil && len(held) == 0 { // what is on loan already is worked on
+		return nil, err
+	}
+	if left := c.Limit - len(held); left > 0 {
+		rest, err := q.claim(ctx, claimDue, c.Owner, micros(c.Until), micros(c.Now), left)
+		if err != nil && len(held) == 0 {
+			return nil, err
+		}
+		held = append(held, rest...)
+	}
+	q.s.turns.end(len(held) == c.Limit, from)
+	slices.SortStableFunc(held, func(a, b lease.Held[integration.Event]) int {
+		return a.Value.DueAt.Compare(b.Value.DueAt)
+	})
+	return held, nil
+}
+
+// roundsMost is how many times a claim asks further tenants because those before
+// had less than their share.
+const roundsMost = 4
+
+// claimTurns lends to tenants by turns, if events are behind, and says which
+// tenant is next.
+func (q EventQueue) claimTurns(ctx context.Context, c lease.Claim) (held []lease.Held[integration.Event], from string, err error) {
+	from, behind := q.s.turns.begin()
+	for round := 0; behind && round < roundsMost && len(held) < c.Limit; round++ {
+		left := c.Limit - len(held)
+		tenants, err := q.tenants(ctx, from, left)
+		if err != nil {
+			return held, from, err
+		}
+		if len(tenants) > 0 {
+			some, err := q.claim(ctx, claimInTurn, c.Owner, micros(c.Until), micros(c.Now), left, tenants)
+			if err != nil {
+				return held, from, err
+			}
+			held = append(held, some...)
+		}
+		if len(tenants) < left { // the round of all tenants is over
+			from = ""
+			break
+		}
+		from = after(tenants[len(tenants)-1])
+	}
+	return held, from, nil
+}
+
+// tenants lists up to most tenants with waiting events, from one on.
+func (q EventQueue) tenants(ctx context.Context, from string, most int) (tenants []string, err error) {
+	list, err := q.s.query(ctx, tenantsFrom, from, most)
+	if err == nil {
+		err = each(list, func(r rowScanner) error {
+			var tenant string
+			err := r.Scan(&tenant)
+			tenants = append(tenants, tenant)
+			return err
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("postgres: tenants with waiting events: %w", err)
+	}
+	return tenants, nil
+}
+
+func (q EventQueue) claim(ctx context.Context, statement string, args ...any) (held []lease.Held[integration.Event], err error) {
 	err = q.s.one(ctx, func() { held = held[:0] }, func(r rowScanner) error {
 		_, e, err := scanEvent(r, true)
 		held = append(held, lease.Held[integration.Event]{Key: lease.Key{ID: e.ID, Attempt: e.Attempts}, Value: e})
 		return err
-	}, claimDue, c.Owner, micros(c.Until), micros(c.Now), c.Limit)
+	}, statement, args...)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: due events: %w", err)
 	}
-	slices.SortStableFunc(held, func(a, b lease.Held[integration.Event]) int {
-		return a.Value.DueAt.Compare(b.Value.DueAt)
-	})
 	return held, nil
 }
 

@@ -39,6 +39,10 @@ CREATE INDEX webhook_events_by_status ON webhook_events (tenant_id, provider, st
 CREATE INDEX webhook_events_due ON webhook_events ((coalesce(lease_until, due_at)))
     WHERE status IN ('received', 'processing');
 
+-- The same by tenant, for a share of each when there is more than can be done.
+CREATE INDEX webhook_events_lanes ON webhook_events (tenant_id, (coalesce(lease_until, due_at)))
+    WHERE status IN ('received', 'processing');
+
 -- What a person looks for first.
 CREATE INDEX webhook_events_failed ON webhook_events (provider, seq) WHERE status = 'failed';
 

@@ -45,6 +45,7 @@ type App struct {
 	resolver   *vault.Resolver
 	usage      *vault.Usage
 	connecting *connecting // nil: no tenant connects anything
+	holding    *holding    // our hold on providers' events
 	shared     *sharing    // nil: nothing is shared with other instances
 	handler    http.Handler
 	ran        atomic.Bool // Run began its one run
@@ -127,6 +128,12 @@ func (a *App) wire(ctx context.Context) error {
 			Credential: func() string { return s.secrets.First(vault.APIKey).Fingerprint() },
 		})
 	}
+	if err := errors.Join(problems...); err != nil {
+		return err
+	}
+	if err := a.hold(ctx); err != nil {
+		return err
+	}
 	receiver, err := receive.New(a.receiving())
 	problems = append(problems, err)
 	a.deliverer, err = deliver.New(a.delivering())
@@ -147,8 +154,12 @@ func (a *App) wire(ctx context.Context) error {
 	if a.queue, err = queue.New(a.queueing()); err != nil {
 		return err
 	}
+	if err := a.find(receiver); err != nil {
+		return err
+	}
 	a.handler = api.New(api.Config{
-		Integrations: outgoing, Records: a.store, Keys: a.store, Drift: a.store, Connections: a.connecting.served(), Receiver: receiver, Wake: a.runner.Wake, WakeCalls: a.queue.Wake, WakeJobs: a.queue.WakeJobs,
+		Integrations: outgoing, Records: a.store, Keys: a.store, Drift: a.store, Connections: a.connecting.served(),
+		Subscriptions: a.holding.subscriptions, Finder: a.holding.finder, Receiver: receiver, Wake: a.runner.Wake, WakeCalls: a.queue.Wake, WakeJobs: a.queue.WakeJobs,
 		Log: a.config.Log, Now: a.config.Now, Version: a.config.Version, BodyLimit: a.config.BodyLimit,
 		ProxyBodyLimit: a.config.ProxyBodyLimit, ProxyDomains: a.config.ProxyDomains,
 	})
@@ -224,7 +235,7 @@ func (a *App) receiving() receive.Config {
 			continue
 		}
 		c.Services = append(c.Services, receive.Service{
-			Plan: s.plan, Secrets: func() []integration.Secret { return s.secrets.All(vault.WebhookSecret) },
+			Plan: s.plan, Secrets: func() []integration.Secret { return a.signingSecrets(s) },
 		})
 	}
 	c.Keys = a.publishedKeys()
@@ -346,6 +357,7 @@ func (a *App) Run(ctx context.Context) error {
 	var working sync.WaitGroup
 	working.Go(func() { a.queue.Run(ctx) })
 	working.Go(func() { a.usage.Run(ctx) })
+	working.Go(func() { a.holding.run(ctx, a) })
 	if c := a.connecting; c != nil {
 		working.Go(func() { c.runner.Run(ctx) })
 		working.Go(func() { c.connections.Tidy(ctx) })

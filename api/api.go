@@ -86,16 +86,20 @@ type Config struct {
 	// Connections are what tenants authorise; nil: none are served, and each
 	// service uses the credential of its plan.
 	Connections *connect.Connections
-	Drift       Drift             // may be nil: no drift is kept, and the list is empty
-	Uses        Uses              // may be nil: no use of credentials is kept, and the list is empty
-	Receiver    *receive.Receiver // mounted at /api/webhooks/
-	Wake        func()            // called when an event became due
-	WakeCalls   func()            // called when a call was put into the queue; nil: it is found by itself
-	WakeJobs    func()            // called when a job began; nil: it is found by itself
-	Log         *slog.Logger
-	Now         func() time.Time
-	Version     string
-	BodyLimit   int64 // bytes of a request body
+	// Subscriptions and Finder keep our hold on providers' events; nil: nothing is
+	// subscribed to from here, and no list is read.
+	Subscriptions Subscriptions
+	Finder        Finder
+	Drift         Drift             // may be nil: no drift is kept, and the list is empty
+	Uses          Uses              // may be nil: no use of credentials is kept, and the list is empty
+	Receiver      *receive.Receiver // mounted at /api/webhooks/
+	Wake          func()            // called when an event became due
+	WakeCalls     func()            // called when a call was put into the queue; nil: it is found by itself
+	WakeJobs      func()            // called when a job began; nil: it is found by itself
+	Log           *slog.Logger
+	Now           func() time.Time
+	Version       string
+	BodyLimit     int64 // bytes of a request body
 	// ProxyBodyLimit bounds a proxied body, in bytes. Such bodies are streamed
 	// and not held, so zero means that there is no bound.
 	ProxyBodyLimit int64
@@ -146,6 +150,7 @@ func New(c Config) http.Handler {
 	s.adminRoutes(routes)
 	s.driftRoutes(routes)
 	s.standingRoutes(routes)
+	s.subscriptionRoutes(routes)
 	s.healthRoutes(routes)
 	s.connectRoutes(routes, mux)
 	describePlainRoutes(routes.OpenAPI())

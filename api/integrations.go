@@ -96,6 +96,8 @@ type Status struct {
 	Events     EventStatus    `json:"webhook_events"`
 	Outbound   *Outbound      `json:"outbound,omitempty" doc:"how calls stand with the provider"`
 	Door       receive.Stats  `json:"door" doc:"what the webhook door did since the start"`
+	// Inbound is our hold on the provider's events; absent without webhooks.
+	Inbound *InboundStanding `json:"inbound,omitempty" doc:"what is subscribed to, and events that never came"`
 	// Connections of the tenant, or of all; null where tenants have none of
 	// their own.
 	Connections []ConnectionStatus `json:"connections,omitempty" doc:"the youngest first, 500 at most"`
@@ -143,6 +145,9 @@ func (s *server) status(ctx context.Context, in *statusInput) (*statusOutput, er
 	}}
 	if one.Plan.Provider != nil {
 		out.Body.Version = one.Plan.Provider.API.Version
+	}
+	if out.Body.Inbound, err = s.inbound(ctx, in.Service); err != nil {
+		return nil, err
 	}
 	if out.Body.Connections, err = s.connectionsOf(ctx, in.Service, in.Tenant); err != nil {
 		return nil, err

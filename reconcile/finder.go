@@ -96,8 +96,9 @@ const cursorPrefix = "reconcile:"
 func CursorID(service string) string { return cursorPrefix + service }
 
 // New makes a Finder for the services whose plan says webhooks.reconcile; others
-// are left out. The error names each plan that can't be worked with: the profile
-// must say how the provider's list is read (webhooks.list).
+// are left out. The error names each plan that can't be worked with, because its
+// profile does not say how the provider's list is read (webhooks.list); a Finder
+// that comes with it works for the others.
 func New(c Config) (*Finder, error) {
 	if c.Door == nil || c.Store == nil || c.Queue == nil {
 		return nil, errors.New("reconcile: a door, a store and a queue are needed")
@@ -138,7 +139,10 @@ func New(c Config) (*Finder, error) {
 		},
 		Released: integration.CursorOutcome{Released: true},
 	})
-	return f, errors.Join(append(problems, err)...)
+	if err != nil {
+		return nil, err
+	}
+	return f, errors.Join(problems...)
 }
 
 func newListed(s Service) (*listed, error) {

@@ -129,7 +129,7 @@ func start(t *testing.T, name string, doc *openapi.Document, fixtures []byte, h 
 	}
 	b.calls, err = call.New(call.Config{
 		Authorizer: authorizer,
-		Plan: b.plan, Environment: "development", Transport: http.DefaultTransport, Journal: b.store, Log: slog.New(b.log),
+		Plan:       b.plan, Environment: "development", Transport: http.DefaultTransport, Journal: b.store, Log: slog.New(b.log),
 		Secret: func() integration.Secret { return integration.NewSecret(apiKey) }, Dice: func() float64 { return 0 },
 	})
 	if err != nil {

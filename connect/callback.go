@@ -124,21 +124,27 @@ func (s *Connections) finishFlow(ctx context.Context, one *service, o integratio
 	if err != nil {
 		return err
 	}
-	account := ""
-	if one.method.OffersIDToken() && !token.ID.IsZero() {
-		identity, err := one.method.CheckIDToken(ctx, one.http, asker, token, flow.Nonce)
-		if err != nil {
-			return err
-		}
-		if account = identity.Email; account == "" {
-			account = identity.Subject
-		}
+	account, err := s.account(ctx, one, asker, token, flow.Nonce)
+	if err != nil {
+		return err
 	}
 	values, err := s.learn(ctx, one, token, callback.Query, o.Variables)
 	if err != nil {
 		return err
 	}
 	return s.keepGrant(ctx, one, &o, token, values, account)
+}
+
+// account reads whose account it is out of the ID token, where one came.
+func (s *Connections) account(ctx context.Context, one *service, asker oauth.Asker, token oauth.Token, nonce string) (string, error) {
+	if !one.method.OffersIDToken() || token.ID.IsZero() {
+		return "", nil
+	}
+	identity, err := one.method.CheckIDToken(ctx, one.http, asker, token, nonce)
+	if err != nil || identity.Email == "" {
+		return identity.Subject, err
+	}
+	return identity.Email, nil
 }
 
 // keepGrant keeps what a person granted. Should somebody change the connection at

@@ -29,12 +29,19 @@ type change struct {
 	integration.ConnectionChange
 	before integration.ConnectionState
 	actor  string
+	// polls says that the connection works and waits for a device flow besides:
+	// other tasks wait until that is over.
+	polls bool
+	told  bool // the event is sent also where the state stays
 }
 
 // changing begins a change of a connection that was read; actor is who makes it.
 func (s *Connections) changing(c integration.Connection, actor string) *change {
 	c.UpdatedAt = s.Now().UTC()
-	return &change{ConnectionChange: integration.ConnectionChange{Connection: c}, before: c.State, actor: actor}
+	return &change{
+		ConnectionChange: integration.ConnectionChange{Connection: c}, before: c.State, actor: actor,
+		polls: c.Task == integration.TaskCheck && c.State.Usable(),
+	}
 }
 
 // to puts the connection into a state, for a reason.
@@ -46,6 +53,9 @@ func (ch *change) to(state integration.ConnectionState, reason string) {
 func (ch *change) due(task integration.ConnectionTask, at time.Time) {
 	if at.IsZero() {
 		task = integration.TaskNone
+	}
+	if ch.polls && !ch.DropAll && task != integration.TaskRevoke {
+		return
 	}
 	if ch.Connection.Task != task {
 		ch.Connection.Attempts = 0
@@ -71,7 +81,7 @@ func (s *Connections) finish(ch *change, action string) {
 	}
 	ch.Audit = &integration.AuditEntry{ID: newID(), At: c.UpdatedAt, Actor: ch.actor, Action: action, Target: c.ID, Detail: detail}
 	one := s.services[c.Service]
-	if ch.before == c.State || one == nil || one.Tell == "" {
+	if ch.before == c.State && !ch.told || one == nil || one.Tell == "" {
 		return
 	}
 	payload, err := json.Marshal(Changed{

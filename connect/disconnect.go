@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport/credential/oauth"
@@ -50,8 +51,13 @@ func (s *Connections) Disconnect(ctx context.Context, service, connection, actor
 		ch.due(integration.TaskRevoke, s.Now().Add(2*s.RequestTimeout))
 		if one.method == nil || !one.method.Revokes() {
 			ch.to(integration.ConnectionDisconnected, noRevocation)
-			ch.due(integration.TaskNone, time.Time{})
 			ch.DropAll = true
+			ch.due(integration.TaskNone, time.Time{})
+		}
+		if !slices.ContainsFunc(sealed, func(k integration.Credential) bool { return k.Field != fieldDevice }) {
+			ch.to(integration.ConnectionDisconnected, "ended on request, before anything was granted")
+			ch.DropAll = true
+			ch.due(integration.TaskNone, time.Time{})
 		}
 		err = s.write(ctx, ch, "connection.disconnect")
 		if errors.Is(err, integration.ErrFenced) {

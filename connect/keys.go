@@ -71,7 +71,7 @@ func (s *Connections) connectWith(ctx context.Context, one *service, o integrati
 // beginning is the change that makes a connection, or the one that is there
 // anew.
 func (s *Connections) beginning(ctx context.Context, one *service, o *integration.OAuthState, actor string) (ch *change, fresh bool, err error) {
-	c, _, err := s.Store.Connection(ctx, o.Connection)
+	c, sealed, err := s.Store.Connection(ctx, o.Connection)
 	switch {
 	case errors.Is(err, integration.ErrNotFound):
 		c = integration.Connection{ID: o.Connection, Tenant: o.Tenant, Service: one.Name, Environment: one.Environment, CreatedAt: s.Now().UTC()}
@@ -85,13 +85,17 @@ func (s *Connections) beginning(ctx context.Context, one *service, o *integratio
 		actor = "tenant"
 	}
 	c.Kind, c.Variables = one.Auth.Kind, o.Variables
-	return s.changing(c, actor), fresh, nil
+	ch = s.changing(c, actor)
+	if len(sealed) == 1 && sealed[0].Field == fieldDevice && len(c.Scopes) == 0 && c.ExpiresAt.IsZero() {
+		ch.before = "" // it waited for its first confirmation
+	}
+	return ch, fresh, nil
 }
 
 // connected writes a connection that works.
 func (s *Connections) connected(ctx context.Context, ch *change, fresh bool) error {
 	action := ""
-	if !fresh {
+	if ch.before != "" {
 		action = "connection.reconnected"
 	}
 	s.finish(ch, action)

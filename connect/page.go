@@ -17,6 +17,8 @@ type Page struct {
 	Fields  []Field           // to be filled in; none: the person only has to go on
 	Given   map[string]string // variables that are known already
 	Leave   bool              // what follows is the provider's own page
+	Device  *Device           // a code to be confirmed at the provider; nil: none
+	Ended   *Ended            // it is over, and how; nil: it is not
 }
 
 // ErrLink says that a link was used, has expired, or never was.
@@ -27,6 +29,9 @@ func (s *Connections) Page(ctx context.Context, token string) (Page, error) {
 	o, one, err := s.page(ctx, token, false)
 	if err != nil {
 		return Page{}, err
+	}
+	if o.Flow == flowDevice {
+		return s.devicePage(ctx, o)
 	}
 	return Page{Service: o.Service, Tenant: o.Tenant, Fields: one.fields(), Given: o.Variables, Leave: one.needsPerson()}, nil
 }
@@ -41,10 +46,53 @@ func (s *Connections) page(ctx context.Context, token string, take bool) (integr
 	}
 	o, err := read(ctx, hash(token), s.Now())
 	one := s.services[o.Service]
-	if errors.Is(err, integration.ErrNotFound) || err == nil && (o.Flow != flowPage || one == nil || one.Environment != o.Environment) {
+	if errors.Is(err, integration.ErrNotFound) || err == nil && (o.Flow != flowPage && o.Flow != flowDevice || one == nil || one.Environment != o.Environment) {
 		return integration.OAuthState{}, nil, ErrLink
 	}
 	return o, one, err
+}
+
+// devicePage shows the code as long as it can be confirmed, and then how it ended.
+func (s *Connections) devicePage(ctx context.Context, o integration.OAuthState) (Page, error) {
+	page := Page{Service: o.Service, Tenant: o.Tenant}
+	c, sealed, err := s.Store.Connection(ctx, o.Connection)
+	if err != nil {
+		return page, err
+	}
+	flow, err := s.device(ctx, &c, sealed)
+	switch {
+	case err != nil:
+		return page, err
+	case flow != nil:
+		page.Device = flow.shown()
+		return page, nil
+	case c.State.Usable():
+		err = nil
+	case c.Reason == deviceDenied:
+		err = &oauth.Error{Code: EndedDenied, Reason: oauth.ReasonDenied}
+	default:
+		err = errors.New(c.Reason)
+	}
+	ended := s.end(ctx, o, err)
+	page.Ended = &ended
+	return page, nil
+}
+
+// declineDevice ends a device flow because the person does not want to.
+func (s *Connections) declineDevice(ctx context.Context, one *service, o integration.OAuthState) error {
+	for {
+		c, sealed, err := s.Store.Connection(ctx, o.Connection)
+		if err != nil {
+			return err
+		}
+		flow, err := s.device(ctx, &c, sealed)
+		if err != nil || flow == nil {
+			return err
+		}
+		if err = s.dropDevice(ctx, one, &c, sealed, "tenant", "denied", deviceDenied); !errors.Is(err, integration.ErrFenced) {
+			return err
+		}
+	}
 }
 
 // Submit takes what a person filled in on our page. Where the provider has to be
@@ -53,6 +101,9 @@ func (s *Connections) page(ctx context.Context, token string, take bool) (integr
 // again: the link still works. It is used up once there is a connection.
 func (s *Connections) Submit(ctx context.Context, token string, secrets map[string]integration.Secret, variables map[string]string, browser string) (Ended, error) {
 	o, one, err := s.page(ctx, token, false)
+	if err == nil && o.Flow != flowPage {
+		err = ErrLink
+	}
 	if err != nil {
 		return Ended{}, err
 	}
@@ -83,7 +134,10 @@ func (s *Connections) Submit(ctx context.Context, token string, secrets map[stri
 
 // Decline ends a flow because the person does not want to.
 func (s *Connections) Decline(ctx context.Context, token string) (Ended, error) {
-	o, _, err := s.page(ctx, token, true)
+	o, one, err := s.page(ctx, token, true)
+	if err == nil && o.Flow == flowDevice {
+		err = s.declineDevice(ctx, one, o)
+	}
 	if err != nil {
 		return Ended{}, err
 	}
@@ -112,7 +166,7 @@ func (s *Connections) reconnect(ctx context.Context, c *integration.Connection) 
 			return m.url, nil
 		}
 	}
-	address, err := s.link(ctx, integration.OAuthState{
+	address, err := s.link(ctx, flowPage, integration.OAuthState{
 		Connection: c.ID, Tenant: c.Tenant, Service: c.Service, Environment: c.Environment, Variables: c.Variables, Scopes: c.Scopes,
 	}, pageLife)
 	if err != nil {

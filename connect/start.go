@@ -19,6 +19,8 @@ import (
 const (
 	flowOAuth = "oauth" // a person is at the provider
 	flowPage  = "page"  // a link to our own page was given out
+	// A code was given out; the link leads to our page that shows it.
+	flowDevice = "device"
 )
 
 // How long a flow may take. A link may lie in a mailbox.
@@ -42,19 +44,25 @@ type Request struct {
 	Scopes    []string
 	// Page asks for a link to our own page also where the person could be sent to
 	// the provider at once. From there the flow is bound to the browser.
-	Page  bool
-	Actor string // who asks, for the audit log
+	Page bool
+	// Device asks for a code that a person confirms at the provider on any device,
+	// where the provider has that (RFC 8628).
+	Device bool
+	Actor  string // who asks, for the audit log
 }
 
 // Started is what Start did.
 type Started struct {
 	Connection string
-	// URL is where to send the person; empty when the connection is made.
+	// URL is where to send the person; empty when the connection is made. With
+	// Device it is our page that shows the code.
 	URL   string
 	State integration.ConnectionState // of the connection; empty: it is not there yet
 	// Untried says that the keys were kept without a look whether they work,
 	// because nobody knows a harmless call.
 	Untried bool
+	// Device is the code to be confirmed; nil: there is none.
+	Device *Device
 }
 
 // Start begins a connection. Where a person has to authorise, the URL leads to
@@ -92,14 +100,19 @@ func (s *Connections) Start(ctx context.Context, r Request) (Started, error) {
 		if err := oauth.CheckAll(one.Variables, oauth.Values(r.Variables)); err != nil {
 			return Started{}, &RequestError{Problems: []string{"variables: " + err.Error()}}
 		}
+		if r.Device {
+			return s.startDevice(ctx, one, o, r.Actor)
+		}
 		if r.Page || len(one.method.Missing(oauth.Values(o.Variables))) > 0 {
-			started.URL, err = s.link(ctx, o, pageLife)
+			started.URL, err = s.link(ctx, flowPage, o, pageLife)
 			return started, err
 		}
 		started.URL, err = s.authorize(ctx, one, o, "")
 		return started, err
+	case r.Device:
+		return Started{}, &RequestError{Problems: []string{"device: nobody has to go to the provider; send the secrets instead"}}
 	case len(r.Secrets) == 0:
-		started.URL, err = s.link(ctx, o, pageLife)
+		started.URL, err = s.link(ctx, flowPage, o, pageLife)
 		return started, err
 	}
 	started.Untried, err = s.connectWith(ctx, one, o, r.Secrets, r.Actor)
@@ -117,6 +130,9 @@ func (s *Connections) existing(ctx context.Context, one *service, r Request) (in
 		if errors.Is(err, integration.ErrNotFound) || err == nil && (c.Tenant != r.Tenant || c.Service != one.Name || c.Environment != one.Environment) {
 			return integration.Connection{}, fmt.Errorf("connection %.64q of this tenant: %w", r.Connection, integration.ErrNotFound)
 		}
+		if err == nil && r.Device && c.Task == integration.TaskRevoke {
+			return c, &RequestError{Problems: []string{"connection: the provider is still being told that it is over; wait, or leave it out"}}
+		}
 		return c, err
 	}
 	if r.Another {
@@ -125,6 +141,9 @@ func (s *Connections) existing(ctx context.Context, one *service, r Request) (in
 	list, err := s.Store.ConnectionsOf(ctx, one.Name, one.Environment, r.Tenant)
 	if err != nil || len(list) == 0 {
 		return integration.Connection{}, err
+	}
+	if r.Device && list[0].Task == integration.TaskRevoke {
+		return integration.Connection{}, nil // its revocation goes on
 	}
 	return list[0], nil
 }
@@ -167,10 +186,10 @@ func (s *Connections) authorize(ctx context.Context, one *service, o integration
 }
 
 // link keeps a flow that begins on our own page and returns its address.
-func (s *Connections) link(ctx context.Context, o integration.OAuthState, life time.Duration) (string, error) {
+func (s *Connections) link(ctx context.Context, flow string, o integration.OAuthState, life time.Duration) (string, error) {
 	token := oauth.NewState()
 	now := s.Now().UTC()
-	o.Flow, o.Hash, o.CreatedAt, o.ExpiresAt = flowPage, hash(token), now, now.Add(life)
+	o.Flow, o.Hash, o.CreatedAt, o.ExpiresAt = flow, hash(token), now, now.Add(life)
 	if err := s.Store.PutOAuthState(ctx, o); err != nil {
 		return "", err
 	}

@@ -12,6 +12,8 @@ type Standing struct {
 	// Reconnect is where the tenant can connect again; empty when that is not
 	// needed.
 	Reconnect string
+	// Device is the code that a person has to confirm; nil: none.
+	Device *Device
 }
 
 // mostLinks is how many addresses for connecting again one answer makes.
@@ -32,6 +34,14 @@ func (s *Connections) Status(ctx context.Context, service, tenant string) ([]Sta
 	links := 0
 	for i := range list {
 		standings[i].Connection = list[i]
+		if list[i].Task == integration.TaskCheck {
+			if standings[i].Device, err = s.waiting(ctx, list[i].ID); err != nil {
+				return nil, err
+			}
+			if standings[i].Device != nil {
+				continue
+			}
+		}
 		if list[i].State.Usable() || links >= mostLinks {
 			continue
 		}
@@ -41,4 +51,17 @@ func (s *Connections) Status(ctx context.Context, service, tenant string) ([]Sta
 		}
 	}
 	return standings, nil
+}
+
+// waiting is the code that a connection waits for; nil: it waits for none.
+func (s *Connections) waiting(ctx context.Context, id string) (*Device, error) {
+	c, sealed, err := s.Store.Connection(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	flow, err := s.device(ctx, &c, sealed)
+	if err != nil || flow == nil {
+		return nil, err
+	}
+	return flow.shown(), nil
 }

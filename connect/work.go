@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport/integration"
@@ -86,13 +87,17 @@ func (s *Connections) renewDue(ctx context.Context, one *service, id string) err
 	return err
 }
 
-// check sees whether a credential that was refused works again.
+// check sees whether a credential that was refused works again, or whether a
+// person has confirmed the code of a device flow.
 func (s *Connections) check(ctx context.Context, one *service, c integration.Connection) integration.ConnectionOutcome {
 	next := integration.ConnectionOutcome{Task: integration.TaskCheck, DueAt: s.Now().Add(checkEvery)}
 	if c.Attempts > 24 || one.Check == nil {
 		next = integration.ConnectionOutcome{}
 	}
 	kept, sealed, err := s.Store.Connection(ctx, c.ID)
+	if err == nil && slices.ContainsFunc(sealed, func(k integration.Credential) bool { return k.Field == fieldDevice }) {
+		return s.poll(ctx, one, &kept, sealed)
+	}
 	if err != nil || kept.State != integration.ConnectionDisconnected || len(sealed) == 0 {
 		return next
 	}

@@ -57,12 +57,13 @@ type OAuth struct {
 	tokens  map[string]*grant // refresh token → its grant
 	access  map[string]*grant // access token → its grant
 	refused []string
+	devices map[string]*deviceGrant // device code → its grant
 	counts  OAuthCounts
 }
 
 // OAuthCounts is what an authorization server saw.
 type OAuthCounts struct {
-	Authorizations, Codes, Refreshes, Own, Reuses, Revocations, Lookups int
+	Authorizations, Codes, Refreshes, Own, Reuses, Revocations, Lookups, Devices, Polls int
 }
 
 type grantCode struct {
@@ -87,7 +88,7 @@ func NewOAuth(c OAuthConfig) (*OAuth, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &OAuth{config: c, facts: *c.Auth.OAuth, codes: map[string]*grantCode{}, tokens: map[string]*grant{}, access: map[string]*grant{}}, nil
+	return &OAuth{config: c, facts: *c.Auth.OAuth, codes: map[string]*grantCode{}, tokens: map[string]*grant{}, access: map[string]*grant{}, devices: map[string]*deviceGrant{}}, nil
 }
 
 // SetMood says what goes wrong from now on.
@@ -139,6 +140,10 @@ func (o *OAuth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		revoking = f.Revocation.Method
 	}
 	switch {
+	case r.URL.Path == DevicePath:
+		o.confirm(w, r)
+	case r.Method == http.MethodPost && f.DeviceURL != "" && at(f.DeviceURL, r):
+		o.device(w, r)
 	case r.Method == http.MethodGet && at(f.AuthorizeURL, r):
 		o.authorize(w, r)
 	case r.Method == revoking && at(f.RevokeURL, r) && (revoking != http.MethodPost || !at(f.TokenURL, r)):

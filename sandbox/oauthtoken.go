@@ -126,6 +126,8 @@ func (o *OAuth) grantFor(form url.Values, refreshing bool) (answer, code, why st
 			return "", "invalid_request", "tokens are refreshed at another address"
 		}
 		return o.refresh(form.Get(o.name("refresh_token")))
+	case kind == deviceGrantType:
+		return o.polled(form)
 	case kind == "authorization_code":
 		return o.code(form)
 	case kind == o.facts.TokenParams["grant_type"], kind == "client_credentials", kind == "password", strings.HasSuffix(kind, ":jwt-bearer"):

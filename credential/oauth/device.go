@@ -21,11 +21,17 @@ type Device struct {
 	Interval        time.Duration // to wait between two asks
 }
 
+// HasDevice reports whether the provider has a device grant.
+func (m *Method) HasDevice() bool { return m.oauth.DeviceURL != "" }
+
 // DeviceRequest begins a device grant. The client authenticates as at the token
 // address: confidential ones are refused otherwise.
 func (m *Method) DeviceRequest(ctx context.Context, a Asker, scopes []string) (*http.Request, error) {
 	if m.oauth.DeviceURL == "" {
 		return nil, errors.New("auth.oauth.device_url: the provider has no device grant; send the person to the provider instead")
+	}
+	if a.Client.ID == "" {
+		return nil, errNoClient
 	}
 	form := url.Values{}
 	form.Set(m.name("client_id"), a.Client.ID)

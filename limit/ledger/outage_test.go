@@ -308,7 +308,9 @@ func TestLearnIsShared(t *testing.T) {
 		told.Set("X-RateLimit-Remaining", "20") // strangers took about 20
 		told.Set("X-RateLimit-Reset", "50")
 		limiters[0].Learn(limit.Request{}, told)
-		if more := taken(limiters[1], 100) + taken(limiters[0], 10); more < 10 || more > 20 || a+b+more > 81 {
+		// What the other instance had in hand already when the first one learned is
+		// used: at most a grant of ten or so.
+		if more := taken(limiters[1], 100) + taken(limiters[0], 10); more < 10 || more > 32 || a+b+more > 81 {
 			t.Errorf("%d and %d turns before, %d after 20 were left", a, b, more)
 		}
 		for _, l := range limiters {

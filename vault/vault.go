@@ -40,11 +40,13 @@ type Secrets struct {
 	resolver    *Resolver
 	reloading   sync.Mutex
 	current     atomic.Pointer[resolved]
+	refused     map[string]bool // fingerprints; guarded by reloading
 }
 
 // resolved is what was read at one time.
 type resolved struct {
 	byName      map[string][]integration.Secret
+	usable      map[string][]integration.Secret // byName without those that leaked
 	byReference map[string][]integration.Secret
 }
 
@@ -95,6 +97,7 @@ func (s *Secrets) ReloadContext(ctx context.Context) error {
 	if err := errors.Join(r.problems...); err != nil {
 		return err
 	}
+	r.fresh.usable = s.usable(r.fresh.byName)
 	s.current.Store(r.fresh)
 	return errors.Join(r.stale...)
 }
@@ -192,8 +195,9 @@ func prefixOf(key integration.Secret, prefixes []string) string {
 	return ""
 }
 
-// All returns the secrets under name, newest first; nil when there are none.
-func (s *Secrets) All(name string) []integration.Secret { return s.current.Load().byName[name] }
+// All returns the secrets under name, newest first, without those that leaked;
+// nil when there are none.
+func (s *Secrets) All(name string) []integration.Secret { return s.current.Load().usable[name] }
 
 // First returns the secret to use under name: the first listed. It is empty
 // when there is none.

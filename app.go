@@ -158,7 +158,7 @@ func (a *App) wire(ctx context.Context) error {
 		return err
 	}
 	a.handler = api.New(api.Config{
-		Integrations: outgoing, Records: a.store, Keys: a.store, Drift: a.store, Connections: a.connecting.served(),
+		Integrations: outgoing, Records: a.store, Keys: a.store, Drift: a.store, Uses: a.store, Connections: a.connecting.served(),
 		Subscriptions: a.holding.subscriptions, Finder: a.holding.finder, Receiver: receiver, Wake: a.runner.Wake, WakeCalls: a.queue.Wake, WakeJobs: a.queue.WakeJobs,
 		Log: a.config.Log, Now: a.config.Now, Version: a.config.Version, BodyLimit: a.config.BodyLimit,
 		ProxyBodyLimit: a.config.ProxyBodyLimit, ProxyDomains: a.config.ProxyDomains,
@@ -382,7 +382,12 @@ func (a *App) Run(ctx context.Context) error {
 func (a *App) ReloadSecrets() error {
 	var problems []error
 	for _, name := range a.Services() {
-		problems = append(problems, a.services[name].secrets.Reload())
+		err := a.services[name].secrets.Reload()
+		if errors.Is(err, vault.ErrStale) { // a vault that did not answer; the last values stay in use
+			a.config.Log.Warn("secrets.stale", "service", name, "error", err)
+			continue
+		}
+		problems = append(problems, err)
 	}
 	return errors.Join(problems...)
 }

@@ -3,6 +3,7 @@ package sallyport
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -63,7 +64,12 @@ func (n *noticing) run(ctx context.Context) {
 	whole.Run(ctx)
 }
 
+// read reads a provider's document: an embedded one, or a file with those it
+// refers to.
 func read(path string) (*openapi.Document, error) {
+	if !strings.HasPrefix(path, plan.EmbeddedSpec) {
+		return openapi.ReadFile(path)
+	}
 	data, err := plan.ReadSpec(path)
 	if err != nil {
 		return nil, err

@@ -28,6 +28,14 @@ func serveFloor(ctx context.Context, mode, listen, file string) error {
 	switch mode {
 	case "verify":
 	case "group":
+		if strings.Contains(file, "://") {
+			g, err := openPostgresGroup(ctx, file)
+			if err != nil {
+				return err
+			}
+			keep = g.put
+			break
+		}
 		g, err := openGroup(ctx, file)
 		if err != nil {
 			return err

@@ -27,13 +27,14 @@ func main() {
 		file   = flag.String("file", "", "with -floor group: database file")
 		binary = flag.String("sallyport", "bin/sallyport", "the binary to measure")
 		rounds = flag.Int("rounds", 5, "rounds of each side")
+		server = flag.String("postgres", "", "postgres://… to measure PostgreSQL as well; the database is emptied")
 		length = flag.Duration("length", 4*time.Second, "measured time of a round, after a warm-up of a quarter of it")
-		only   = flag.String("only", "", "outbound: measure this part alone and print it")
+		only   = flag.String("only", "", "outbound or ingest: measure this part alone and print it")
 		out    = flag.String("o", "", "file to write; standard output when empty")
 	)
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *floor, *listen, *file, *binary, *rounds, *length, *only, *out)
+	err := run(ctx, *floor, *listen, *file, *binary, *server, *rounds, *length, *only, *out)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -41,7 +42,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, floor, listen, file, binary string, rounds int, length time.Duration, only, out string) error {
+func run(ctx context.Context, floor, listen, file, binary, postgres string, rounds int, length time.Duration, only, out string) error {
 	if floor != "" {
 		return serveFloor(ctx, floor, listen, file)
 	}
@@ -50,7 +51,15 @@ func run(ctx context.Context, floor, listen, file, binary string, rounds int, le
 		fmt.Print(report)
 		return err
 	}
-	report, err := measure(ctx, binary, rounds, length)
+	if only == "ingest" {
+		sides, results, err := measureIngest(ctx, binary, postgres, rounds, length)
+		if err != nil {
+			return err
+		}
+		fmt.Print(ingestReport(sides, results))
+		return nil
+	}
+	report, err := measure(ctx, binary, postgres, rounds, length)
 	if err != nil {
 		return err
 	}

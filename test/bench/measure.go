@@ -18,6 +18,7 @@ import (
 type side struct {
 	name  string
 	path  string
+	limit string // the name of the side that it is measured against
 	start func(ctx context.Context, dir string) (*exec.Cmd, error)
 }
 
@@ -27,6 +28,9 @@ type sample struct {
 	CPU float64 // seconds per 10,000 events answered during warm-up and round
 	PSS int64   // proportional memory at the end of the round, KiB
 }
+
+// groupOnSQLite is the limit that the usual store is measured against.
+const groupOnSQLite = "group commit, nothing else"
 
 // A setting is one way of loading every side.
 type setting struct {
@@ -41,14 +45,15 @@ var settings = []setting{
 	{"200/s", 64, 200},
 }
 
-func measure(ctx context.Context, binary string, rounds int, length time.Duration) (string, error) {
+// measureIngest measures the way from a signed webhook to 200, on every side.
+func measureIngest(ctx context.Context, binary, postgres string, rounds int, length time.Duration) ([]side, map[string]map[string][]sample, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return "", err
+		return nil, nil, err
 	}
 	binary, err = filepath.Abs(binary)
 	if err != nil {
-		return "", err
+		return nil, nil, err
 	}
 	floor := func(mode string) func(context.Context, string) (*exec.Cmd, error) {
 		return func(ctx context.Context, dir string) (*exec.Cmd, error) {
@@ -56,9 +61,12 @@ func measure(ctx context.Context, binary string, rounds int, length time.Duratio
 		}
 	}
 	sides := []side{
-		{"verify and answer, nothing stored", "/in", floor("verify")},
-		{"group commit, nothing else", "/in", floor("group")},
-		{"sallyport serve", "/api/webhooks/stripe", gateway(binary)},
+		{"verify and answer, nothing stored", "/in", groupOnSQLite, floor("verify")},
+		{groupOnSQLite, "/in", groupOnSQLite, floor("group")},
+		{"sallyport serve", "/api/webhooks/stripe", groupOnSQLite, gateway(binary)},
+	}
+	if postgres != "" {
+		sides = append(sides, postgresSides(self, binary, postgres)...)
 	}
 	results := make(map[string]map[string][]sample)
 	for _, s := range settings {
@@ -69,11 +77,19 @@ func measure(ctx context.Context, binary string, rounds int, length time.Duratio
 				fmt.Fprintf(os.Stderr, "%-16s round %d/%d  %s\n", s.name, round+1, rounds, one.name)
 				r, err := measureRound(ctx, one, s, length)
 				if err != nil {
-					return "", fmt.Errorf("%s, %s: %w", one.name, s.name, err)
+					return nil, nil, fmt.Errorf("%s, %s: %w", one.name, s.name, err)
 				}
 				results[s.name][one.name] = append(results[s.name][one.name], r)
 			}
 		}
+	}
+	return sides, results, nil
+}
+
+func measure(ctx context.Context, binary, postgres string, rounds int, length time.Duration) (string, error) {
+	sides, results, err := measureIngest(ctx, binary, postgres, rounds, length)
+	if err != nil {
+		return "", err
 	}
 	delivered, err := measureDelivery(ctx, binary, rounds, length)
 	if err != nil {
@@ -155,18 +171,23 @@ func gateway(binary string) func(context.Context, string) (*exec.Cmd, error) {
 
 func gatewayWith(binary, plan string) func(context.Context, string) (*exec.Cmd, error) {
 	return func(ctx context.Context, dir string) (*exec.Cmd, error) {
-		plans := filepath.Join(dir, "plans")
-		if err := os.Mkdir(plans, 0o755); err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(filepath.Join(plans, "stripe.yaml"), []byte(plan), 0o644); err != nil {
-			return nil, err
-		}
-		cmd := exec.CommandContext(ctx, binary, "serve", "--plans", plans, "--environment", "development",
-			"--listen", "127.0.0.1:0", "--database", "sqlite:"+filepath.Join(dir, "bench.db"), "--log-level", "info")
-		cmd.Env = append(os.Environ(), "BENCH_KEY=sk_test_bench", "BENCH_SECRET="+secret, "BENCH_APP="+appSecret)
-		return cmd, nil
+		return gatewayOn(ctx, binary, plan, dir, "sqlite:"+filepath.Join(dir, "bench.db"))
 	}
+}
+
+// gatewayOn is the product on a database.
+func gatewayOn(ctx context.Context, binary, plan, dir, database string) (*exec.Cmd, error) {
+	plans := filepath.Join(dir, "plans")
+	if err := os.Mkdir(plans, 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(plans, "stripe.yaml"), []byte(plan), 0o644); err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, binary, "serve", "--plans", plans, "--environment", "development",
+		"--listen", "127.0.0.1:0", "--database", database, "--log-level", "info")
+	cmd.Env = append(os.Environ(), "BENCH_KEY=sk_test_bench", "BENCH_SECRET="+secret, "BENCH_APP="+appSecret)
+	return cmd, nil
 }
 
 // benchPlan keeps invoices for later: the load's type is not among its events,

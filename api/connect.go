@@ -22,7 +22,10 @@ func (s *server) connectRoutes(routes huma.API, mux *http.ServeMux) {
 	huma.Register(routes, huma.Operation{
 		OperationID: "connect", Method: http.MethodPost, Path: "/api/v1/integrations/{service}/connect",
 		Summary: "Connect a tenant's account, or connect it again", Tags: []string{"connections"}, Security: secured, Middlewares: s.withKey(integration.ScopeApp),
-		Description: "For OAuth the answer holds the address to send the person to. For keys, send them as secrets, or send the person to the address of our own page.",
+		Description: "For OAuth the answer holds the address to send the person to; with device, the code to show them. For keys, send them as secrets, or send the person to the address of our own page. " +
+			"Without return_url the address is one of our own page, which gives the browser that opens it a cookie; only that browser can end the flow then. " +
+			"With return_url it is the provider's own, and nothing ties the flow to a browser: whoever opens it and consents connects their account to the tenant, so hand it to nobody but that person. " +
+			"Set page to have it otherwise.",
 	}, s.connect)
 	huma.Register(routes, huma.Operation{
 		OperationID: "disconnect", Method: http.MethodPost, Path: "/api/v1/integrations/{service}/disconnect",
@@ -44,16 +47,34 @@ type connectInput struct {
 		Secrets     map[string]string `json:"secrets,omitempty" doc:"keys, by name: api_key; client_id and client_secret; private_key; what the headers need"`
 		Variables   map[string]string `json:"variables,omitempty" doc:"parts of addresses: {\"shop\": \"acme\"}"`
 		Scopes      []string          `json:"scopes,omitempty" maxItems:"100" doc:"besides those of the plan"`
-		Page        bool              `json:"page,omitempty" doc:"begin on our own page, which binds the flow to the browser that opens it"`
+		Page        *bool             `json:"page,omitempty" doc:"begin on our own page, which binds the flow to the browser that opens it; when absent, it does so where there is no return_url"`
+		Device      bool              `json:"device,omitempty" doc:"have a code confirmed at the provider on any device (RFC 8628), where the provider offers that"`
 	}
 }
 
 // Connecting is what came of a beginning.
 type Connecting struct {
-	Connection string `json:"connection" doc:"id of the connection"`
-	URL        string `json:"url,omitempty" doc:"send the person here; absent when the connection is made"`
-	State      string `json:"state,omitempty" doc:"connected when the connection is made"`
-	Untried    bool   `json:"untried,omitempty" doc:"the keys were kept without a look whether they work: the profile knows no harmless call"`
+	Connection string      `json:"connection" doc:"id of the connection"`
+	URL        string      `json:"url,omitempty" doc:"send the person here; absent when the connection is made"`
+	State      string      `json:"state,omitempty" doc:"connected when the connection is made"`
+	Untried    bool        `json:"untried,omitempty" doc:"the keys were kept without a look whether they work: the profile knows no harmless call"`
+	Device     *DeviceCode `json:"device,omitempty" doc:"a code that a person has to confirm; the url is a page of ours that shows it and how it ended"`
+}
+
+// DeviceCode is a code that a person has to confirm at the provider. Its members
+// are named as in RFC 8628, section 3.2.
+type DeviceCode struct {
+	UserCode    string    `json:"user_code" doc:"to be typed in"`
+	URI         string    `json:"verification_uri" doc:"where"`
+	CompleteURI string    `json:"verification_uri_complete,omitempty" doc:"the same with the code in it, for a link or a QR code"`
+	ExpiresAt   time.Time `json:"expires_at"`
+}
+
+func deviceCode(d *connect.Device) *DeviceCode {
+	if d == nil {
+		return nil
+	}
+	return &DeviceCode{UserCode: d.UserCode, URI: d.VerificationURI, CompleteURI: d.CompleteURI, ExpiresAt: d.Expires}
 }
 
 type connectOutput struct{ Body Connecting }
@@ -70,14 +91,18 @@ func (s *server) connect(ctx context.Context, in *connectInput) (*connectOutput,
 	for name, value := range in.Body.Secrets {
 		secrets[name] = integration.NewSecret(value)
 	}
+	page := in.Body.ReturnURL == "" // nobody is waited for elsewhere, so nothing is lost by the way over our page
+	if in.Body.Page != nil {
+		page = *in.Body.Page
+	}
 	started, err := s.Connections.Start(ctx, connect.Request{
 		Service: in.Service, Tenant: in.Body.Tenant, Connection: in.Body.Connection, Another: in.Body.Another, ReturnURL: in.Body.ReturnURL,
-		Secrets: secrets, Variables: in.Body.Variables, Scopes: in.Body.Scopes, Page: in.Body.Page, Actor: actor(ctx),
+		Secrets: secrets, Variables: in.Body.Variables, Scopes: in.Body.Scopes, Page: page, Device: in.Body.Device, Actor: actor(ctx),
 	})
 	if err != nil {
 		return nil, s.notConnected(err)
 	}
-	return &connectOutput{Connecting{Connection: started.Connection, URL: started.URL, State: string(started.State), Untried: started.Untried}}, nil
+	return &connectOutput{Connecting{Connection: started.Connection, URL: started.URL, State: string(started.State), Untried: started.Untried, Device: deviceCode(started.Device)}}, nil
 }
 
 // notConnected says why a connection did not come about.
@@ -133,18 +158,19 @@ func (s *server) disconnect(ctx context.Context, in *disconnectInput) (*disconne
 
 // ConnectionStatus is one connection in the status of a service.
 type ConnectionStatus struct {
-	ID          string     `json:"id"`
-	Tenant      string     `json:"tenant"`
-	State       string     `json:"state" enum:"connected,expiring,needs_reauth,disconnected"`
-	Reason      string     `json:"reason,omitempty" doc:"why it is in this state"`
-	Account     string     `json:"account,omitempty" doc:"whose account at the provider"`
-	Scopes      []string   `json:"scopes,omitempty" doc:"granted"`
-	Reconnect   string     `json:"reconnect,omitempty" doc:"send the tenant here to connect again"`
-	ConnectedAt time.Time  `json:"created_at"`
-	UpdatedAt   time.Time  `json:"updated_at"`
-	ExpiresAt   *time.Time `json:"expires_at,omitempty" doc:"of the token in use; it is renewed before"`
-	LastUsedAt  *time.Time `json:"last_used_at,omitempty"`
-	Pending     string     `json:"pending,omitempty" doc:"what it is due for: refresh, keep_alive, revoke, check"`
+	ID          string      `json:"id"`
+	Tenant      string      `json:"tenant"`
+	State       string      `json:"state" enum:"connected,expiring,needs_reauth,disconnected"`
+	Reason      string      `json:"reason,omitempty" doc:"why it is in this state"`
+	Account     string      `json:"account,omitempty" doc:"whose account at the provider"`
+	Scopes      []string    `json:"scopes,omitempty" doc:"granted"`
+	Reconnect   string      `json:"reconnect,omitempty" doc:"send the tenant here to connect again"`
+	ConnectedAt time.Time   `json:"created_at"`
+	UpdatedAt   time.Time   `json:"updated_at"`
+	ExpiresAt   *time.Time  `json:"expires_at,omitempty" doc:"of the token in use; it is renewed before"`
+	LastUsedAt  *time.Time  `json:"last_used_at,omitempty"`
+	Pending     string      `json:"pending,omitempty" doc:"what it is due for: refresh, keep_alive, revoke, check"`
+	Device      *DeviceCode `json:"device,omitempty" doc:"it waits for a person to confirm this code"`
 }
 
 // connectionsOf lists the connections of a service for its status.
@@ -161,7 +187,7 @@ func (s *server) connectionsOf(ctx context.Context, service, tenant string) ([]C
 		c := &standings[i]
 		list[i] = ConnectionStatus{
 			ID: c.ID, Tenant: c.Tenant, State: string(c.State), Reason: c.Reason, Account: c.Account, Scopes: c.Scopes, Reconnect: c.Reconnect,
-			ConnectedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, Pending: string(c.Task),
+			ConnectedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, Pending: string(c.Task), Device: deviceCode(c.Device),
 		}
 		if !c.ExpiresAt.IsZero() {
 			list[i].ExpiresAt = &c.ExpiresAt

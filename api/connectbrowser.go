@@ -87,6 +87,18 @@ func (s *server) showPage(w http.ResponseWriter, r *http.Request) {
 		s.pageFailed(w, r, err)
 		return
 	}
+	if page.Ended != nil {
+		s.ended(w, *page.Ended, false)
+		return
+	}
+	if d := page.Device; d != nil {
+		address := d.CompleteURI
+		if address == "" {
+			address = d.VerificationURI
+		}
+		connectpage.WriteCode(w, connectpage.Code{Service: page.Service, Code: d.UserCode, Address: d.VerificationURI, Link: address, Until: d.Expires})
+		return
+	}
 	if page.Leave && len(page.Fields) == 0 {
 		ended, err := s.Connections.Submit(r.Context(), token, nil, nil, s.browser(w, r))
 		if err != nil {

@@ -17,4 +17,16 @@
 //	                           within the provider's grace, otherwise refused,
 //	                           and the connection says needs_reauth and why
 //	after the answer was kept  nothing is lost
+//
+// # Which flows are bound to a browser
+//
+// A state is used once, expires after 15 minutes, and belongs to one connection
+// of one tenant, so an answer that a stranger brings makes no other connection.
+// A flow that begins on our own page (Request.Page, a link, an address to
+// reconnect) is bound to the browser besides: that page sets a cookie, and an
+// answer without it ends the flow. Where Start returned the provider's address
+// there is no such cookie, for we have not seen the browser: whoever is given
+// that address and consents connects their account to the tenant. The API
+// therefore begins on our page unless a return_url says that the caller's own
+// application, with its own session, awaits the person.
 package connect

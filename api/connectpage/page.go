@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 //go:embed style.css
@@ -128,6 +129,28 @@ func (f *Field) write(b *bytes.Buffer, i int) {
 	if f.Hint != "" {
 		fmt.Fprintf(b, "<p class=\"hint\" id=\"%s-hint\">%s</p>\n", id, text(f.Hint))
 	}
+}
+
+// Code is the page that shows a code to be confirmed at the provider.
+type Code struct {
+	Service string
+	Code    string
+	Address string // where to type it in, as people read it
+	Link    string // where to go, perhaps with the code in it
+	Until   time.Time
+}
+
+// WriteCode writes the page that shows a code. It does not load itself again:
+// that would take a reader of the screen back to the top.
+func WriteCode(w http.ResponseWriter, c Code) {
+	var b bytes.Buffer
+	begin(&b, "Connect "+c.Service, "")
+	fmt.Fprintf(&b, "<p>Confirm this code at %s, on this device or another. It works until %s.</p>\n", text(c.Service), c.Until.UTC().Format("15:04 MST"))
+	fmt.Fprintf(&b, "<p><strong class=\"code\">%s</strong></p>\n", text(c.Code))
+	fmt.Fprintf(&b, "<p><a class=\"go\" rel=\"noreferrer noopener\" target=\"_blank\" href=\"%s\">Open %s (in a new tab)</a></p>\n", text(c.Link), text(c.Address))
+	b.WriteString("<form method=\"get\"><button type=\"submit\">I have confirmed it</button></form>\n" +
+		"<form method=\"post\"><button type=\"submit\" name=\"do\" value=\"decline\" class=\"plain\">Cancel</button></form>\n")
+	send(w, http.StatusOK, &b)
 }
 
 // WriteResult writes the page that tells how it ended.

@@ -67,9 +67,13 @@ func (m *Method) ReadDevice(answer Answer, now time.Time) (Device, error) {
 		d.VerificationURI = members.Get("verification_url").String() // Google
 	}
 	for _, address := range []string{d.VerificationURI, d.CompleteURI} {
-		if u, err := url.Parse(address); err != nil || address != "" && u.Scheme != "https" && !loopback(u.Hostname()) {
+		u, err := url.Parse(address)
+		if err != nil || address != "" && u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
 			return Device{}, errors.New("the address where the code is to be typed in is not one over https")
 		}
+	}
+	if d.VerificationURI == "" || d.UserCode == "" {
+		return Device{}, errors.New("the answer does not say which code is to be typed in, or where")
 	}
 	if at := moment(members.Get("expires_in"), "seconds", now); !at.IsZero() {
 		d.Expires = at

@@ -198,8 +198,10 @@ func TestDevice(t *testing.T) {
 	if err != nil || d.UserCode != "WDJB-MJHT" || d.Interval != 7*time.Second {
 		t.Fatalf("%+v %v", d, err)
 	}
-	if _, err := m.ReadDevice(oauth.Answer{Status: 200, Body: []byte(`{"device_code":"d","verification_uri":"javascript:alert(1)"}`)}, now); err == nil {
-		t.Error("a script was taken for an address")
+	for _, address := range []string{"javascript:alert(1)", "javascript://localhost/%0aalert(1)", "http://github.com/login", ""} {
+		if _, err := m.ReadDevice(oauth.Answer{Status: 200, Body: []byte(`{"device_code":"d","user_code":"A","verification_uri":"` + address + `"}`)}, now); err == nil {
+			t.Errorf("%q was taken for an address", address)
+		}
 	}
 	_, err = m.ReadToken(oauth.Answer{Status: 200, Body: []byte(`{"error":"authorization_pending"}`)}, nil, now)
 	if refused := (*oauth.Error)(nil); !errors.As(err, &refused) || refused.Reason != oauth.ReasonPending {

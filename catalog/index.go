@@ -92,22 +92,29 @@ func SearchAmong(among []Summary, text string) []Hit {
 	if len(words) == 0 || len(text) > 200 {
 		return nil
 	}
-	var hits []Hit
+	hits := searchAll(among, words, len(words))
+	if len(hits) == 0 && len(words) > 1 { // not all of them anywhere: whoever has some, "send sms"
+		hits = searchAll(among, words, 1)
+	}
+	slices.SortStableFunc(hits, func(a, b Hit) int { return b.Score - a.Score })
+	return hits
+}
+
+// searchAll finds who fits at least so many of the words.
+func searchAll(among []Summary, words []string, least int) (hits []Hit) {
 	for i := range among {
-		total, near := 0, false
+		total, fit, near := 0, 0, false
 		for _, word := range words {
 			score, byName := match(&among[i], word)
-			if score == 0 {
-				total = 0
-				break
+			if score > 0 && (least == len(words) || score > 70 && !byName) { // alone, a word has to be what the provider is for
+
+				total, fit, near = total+score, fit+1, near || byName
 			}
-			total, near = total+score, near || byName
 		}
-		if total > 0 {
+		if fit >= least {
 			hits = append(hits, Hit{Summary: among[i], Score: total / len(words), near: near})
 		}
 	}
-	slices.SortStableFunc(hits, func(a, b Hit) int { return b.Score - a.Score })
 	return hits
 }
 

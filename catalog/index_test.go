@@ -86,6 +86,7 @@ func TestSearch(t *testing.T) {
 		"parcel":              "easypost shippo shipstation",
 		"hubspott":            "hubspot",
 		"zendesc":             "zendesk",
+		"send sms":            "plivo twilio vonage messagebird telnyx",
 		"no such thing there": "",
 		"":                    "",
 	} {

@@ -33,7 +33,7 @@ func TestEraseTenant(t *testing.T) {
 		}
 	}
 	var told int
-	receipt, err := vault.EraseTenant(t.Context(), h, "t0", "test", at, func(integration.Erasure) { told++ })
+	receipt, err := (&vault.Erasing{From: h, Progress: func(integration.Erasure) { told++ }, Now: func() time.Time { return at }}).Tenant(t.Context(), "t0", "test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,13 +142,13 @@ func (f *failing) EraseRecords(ctx context.Context, tenant string, most int) (in
 func TestEraseAgain(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 1, 1)
-	if _, err := vault.EraseTenant(t.Context(), &failing{Store: h.Store}, "t0", "test", time.Now(), nil); err == nil || !strings.Contains(err.Error(), "run it again") {
+	if _, err := (&vault.Erasing{From: &failing{Store: h.Store}}).Tenant(t.Context(), "t0", "test"); err == nil || !strings.Contains(err.Error(), "run it again") {
 		t.Errorf("%v", err)
 	}
 	if _, _, err := h.Connection(t.Context(), "c0"); !errors.Is(err, integration.ErrNotFound) {
 		t.Errorf("the credentials were not first: %v", err)
 	}
-	if receipt, err := vault.EraseTenant(t.Context(), h, "t0", "test", time.Now(), nil); err != nil || receipt.SHA256 == "" {
+	if receipt, err := (&vault.Erasing{From: h}).Tenant(t.Context(), "t0", "test"); err != nil || receipt.SHA256 == "" {
 		t.Errorf("%+v, %v", receipt, err)
 	}
 }

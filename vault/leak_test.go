@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,12 +21,15 @@ import (
 
 // notices plays the store.
 type notices struct {
+	mu     sync.Mutex
 	leaked []string
 	erased map[string]time.Time
 	err    error
 }
 
 func (n *notices) LeakedSecrets(context.Context) (list []integration.LeakedSecret, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	for _, f := range n.leaked {
 		list = append(list, integration.LeakedSecret{Fingerprint: f})
 	}
@@ -32,6 +37,8 @@ func (n *notices) LeakedSecrets(context.Context) (list []integration.LeakedSecre
 }
 
 func (n *notices) ErasedSince(_ context.Context, since time.Time) (tenants []string, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	for tenant, at := range n.erased {
 		if !at.Before(since) {
 			tenants = append(tenants, tenant)
@@ -92,28 +99,31 @@ func TestHearing(t *testing.T) {
 			t.Fatal(err)
 		}
 		var log bytes.Buffer
-		forgotten := 0
+		var forgotten atomic.Int64
 		kept := &notices{erased: map[string]time.Time{"long ago": time.Now().Add(-time.Hour)}}
 		h := vault.Hearing{Kept: kept, Secrets: []*vault.Secrets{s}, Forget: func(tenant string) {
 			if tenant != "acme" {
 				t.Errorf("forgot %s", tenant)
 			}
-			forgotten++
+			forgotten.Add(1)
 		}, Log: slog.New(slog.NewTextHandler(&log, nil))}
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { h.Run(ctx); close(done) }()
 		after := func(d time.Duration) { time.Sleep(d); synctest.Wait() }
 		after(5 * time.Second)
-		kept.err = errors.New("away")
+		change := func(change func()) { kept.mu.Lock(); defer kept.mu.Unlock(); change() }
+		change(func() { kept.err = errors.New("away") })
 		after(time.Hour)
-		kept.leaked, kept.erased["acme"], kept.err = []string{fingerprint("sk_test_canary")}, time.Now().Add(-5*time.Minute), nil
-		if s.Leaked(vault.APIKey) || forgotten != 0 {
+		change(func() {
+			kept.leaked, kept.erased["acme"], kept.err = []string{fingerprint("sk_test_canary")}, time.Now().Add(-5*time.Minute), nil
+		})
+		if s.Leaked(vault.APIKey) || forgotten.Load() != 0 {
 			t.Error("heard too early")
 		}
 		after(5 * time.Second)
-		if !s.Leaked(vault.APIKey) || forgotten != 1 {
-			t.Errorf("five seconds later: leaked %v, forgotten %d times", s.Leaked(vault.APIKey), forgotten)
+		if !s.Leaked(vault.APIKey) || forgotten.Load() != 1 {
+			t.Errorf("five seconds later: leaked %v, forgotten %d times", s.Leaked(vault.APIKey), forgotten.Load())
 		}
 		after(time.Minute)
 		stop()

@@ -44,7 +44,10 @@ type Rotating interface {
 type Rotation struct {
 	Store  RotationStore
 	Master Master
-	Actor  string // for the audit log
+	// ErasureKeys seal every data key as well, those from before included; nil:
+	// there are none.
+	ErasureKeys *ErasureKeys
+	Actor       string // for the audit log
 	// Batch is how many rows are read at once. Zero means 100.
 	Batch int
 	// Progress is told after every batch; nil: nobody is.
@@ -74,7 +77,7 @@ func (r *Rotation) Run(ctx context.Context) (integration.KeyRotation, error) {
 	if err != nil {
 		return state, err
 	}
-	sealer, err := NewSealer(SealerConfig{Keys: r.Store, Master: r.Master, Now: r.Now, Cached: 2 * r.Batch})
+	sealer, err := NewSealer(SealerConfig{Keys: r.Store, Master: r.Master, ErasureKeys: r.ErasureKeys, Now: r.Now, Cached: 2 * r.Batch})
 	if err != nil {
 		return state, err
 	}
@@ -168,13 +171,13 @@ func (r *Rotation) rewrap(ctx context.Context, k *integration.TenantKey, state *
 	if state.Fresh != "" && k.Master == state.Fresh {
 		return nil
 	}
-	plain, err := r.Master.Unwrap(ctx, k.Sealed, keyBinding(k), k.Master)
+	plain, err := unwrapKey(ctx, r.Master, r.ErasureKeys, k)
 	if err != nil {
 		return err
 	}
 	defer clear(plain)
 	anew := *k
-	if anew.Sealed, anew.Master, err = r.Master.Wrap(ctx, plain, keyBinding(k)); err != nil {
+	if anew.Sealed, anew.Master, err = wrapKey(ctx, r.Master, r.ErasureKeys, k, plain); err != nil {
 		return err
 	}
 	err = r.Store.RewrapTenantKey(ctx, anew, k.Master)

@@ -70,6 +70,9 @@ type KeyStore interface {
 type SealerConfig struct {
 	Keys   KeyStore
 	Master Master
+	// ErasureKeys seal new data keys besides the master key; nil: that does
+	// alone.
+	ErasureKeys *ErasureKeys
 	// Cached is how many data keys are held in memory at most. Zero means
 	// 10,000, which is some 20 MB when all are in use.
 	Cached int
@@ -235,7 +238,7 @@ func (s *Sealer) key(ctx context.Context, id uuid.UUID) (*dataKey, error) {
 }
 
 func (s *Sealer) unwrap(ctx context.Context, id uuid.UUID, kept *integration.TenantKey) (*dataKey, error) {
-	plain, err := s.config.Master.Unwrap(ctx, kept.Sealed, keyBinding(kept), kept.Master)
+	plain, err := unwrapKey(ctx, s.config.Master, s.config.ErasureKeys, kept)
 	if err != nil {
 		return nil, fmt.Errorf("vault: data key %s: %w", kept.ID, err)
 	}
@@ -297,7 +300,7 @@ func (s *Sealer) replace(ctx context.Context, tenant, replaces string) (integrat
 		return integration.TenantKey{}, fmt.Errorf("vault: data key: %w", err)
 	}
 	defer clear(plain)
-	if k.Sealed, k.Master, err = s.config.Master.Wrap(ctx, plain, keyBinding(&k)); err != nil {
+	if k.Sealed, k.Master, err = wrapKey(ctx, s.config.Master, s.config.ErasureKeys, &k, plain); err != nil {
 		return integration.TenantKey{}, fmt.Errorf("vault: sealing a data key: %w", err)
 	}
 	err = s.config.Keys.PutTenantKey(ctx, k, replaces)

@@ -145,7 +145,7 @@ func (s *Secrets) missing(env plan.Environment) []error {
 				strings.ToUpper(strings.ReplaceAll(s.plan.Service, "-", "_")), strings.ToUpper(name)))
 		}
 	}
-	if !s.plan.Auth.OfTenants() {
+	if !s.plan.Auth.OfTenants() && !s.plan.Auth.Granted() { // what is granted is checked by who asks for it
 		need(APIKey, "calls need a credential")
 	}
 	if s.plan.Webhooks != nil && len(s.plan.Webhooks.Events) > 0 {

@@ -110,7 +110,8 @@ func (s *Store) ForgetTenantKeys(ctx context.Context, before time.Time) (n int, 
 	err = s.do(ctx, func(t *transaction) error {
 		gone, err := t.exec(`DELETE FROM tenant_keys WHERE retired_at < $1
 			AND NOT EXISTS (SELECT 1 FROM credentials WHERE key_id = tenant_keys.id)
-			AND NOT EXISTS (SELECT 1 FROM oauth_states WHERE key_id = tenant_keys.id)`, micros(before))
+			AND NOT EXISTS (SELECT 1 FROM oauth_states WHERE key_id = tenant_keys.id)
+			AND NOT EXISTS (SELECT 1 FROM subscriptions WHERE substring(sealed FROM 2 FOR 16) = decode(replace(tenant_keys.id, '-', ''), 'hex'))`, micros(before))
 		n = int(gone)
 		return err
 	})

@@ -106,7 +106,8 @@ func (s *Store) ForgetTenantKeys(ctx context.Context, before time.Time) (n int, 
 	err = s.writer.do(ctx, s.writer.jobs, func(t *transaction) error {
 		gone, err := t.exec(`DELETE FROM tenant_keys WHERE retired_at < ?
 			AND NOT EXISTS (SELECT 1 FROM credentials WHERE key_id = tenant_keys.id)
-			AND NOT EXISTS (SELECT 1 FROM oauth_states WHERE key_id = tenant_keys.id)`, micros(before))
+			AND NOT EXISTS (SELECT 1 FROM oauth_states WHERE key_id = tenant_keys.id)
+			AND NOT EXISTS (SELECT 1 FROM subscriptions WHERE substr(sealed, 2, 16) = unhex(tenant_keys.id, '-'))`, micros(before))
 		n = int(gone)
 		return err
 	})

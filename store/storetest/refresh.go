@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/sallyport/sallyport/integration"
 )
 
@@ -207,10 +209,31 @@ func testReseal(f *fixture) {
 	if n, err := f.Store.Reseal(f.Context(), list, k.ID); err != nil || n != 1 {
 		f.Errorf("written %d, %v", n, err)
 	}
+	f.keptForSubscription()
 	if n, err := f.Store.ForgetTenantKeys(f.Context(), start.Add(48*time.Hour)); err != nil || n != 1 {
 		f.Errorf("forgot %d, %v", n, err)
 	}
 	if _, err := f.Store.TenantKey(f.Context(), k.ID); !errors.Is(err, integration.ErrNotFound) {
 		f.Errorf("the old key: %v", err)
+	}
+}
+
+// keptForSubscription checks that a retired data key stays as long as the secret
+// of a subscription is sealed with it.
+func (f *fixture) keptForSubscription() {
+	s, ok := f.Store.(Reconciling)
+	if !ok {
+		return
+	}
+	id := uuid.MustParse(firstKey)
+	sealed := append(append([]byte{1}, id[:]...), "ciphertext"...)
+	if err := s.PutSubscription(f.Context(), &integration.Subscription{Service: "stripe", ExternalID: "we_1", CreatedAt: start, CheckedAt: start, Sealed: sealed}); err != nil {
+		f.Fatal(err)
+	}
+	if n, err := f.Store.ForgetTenantKeys(f.Context(), start.Add(48*time.Hour)); err != nil || n != 0 {
+		f.Errorf("forgot %d that a subscription needs, %v", n, err)
+	}
+	if err := s.ForgetSubscription(f.Context(), "stripe", "we_1"); err != nil {
+		f.Fatal(err)
 	}
 }

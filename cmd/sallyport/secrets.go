@@ -33,7 +33,7 @@ No value is ever printed: a fingerprint, the first eight hex digits of its SHA-2
 	keys := sealing{ui: ui}
 	keys.flags(cmd)
 	plans := planned{ui: ui}
-	cmd.AddCommand(newSecretsList(ui, &keys, &plans), newSecretsReplace(ui, &plans), newSecretsLeaked(ui, &keys), newSecretsRotate(ui, &keys), newSecretsKeyset(ui))
+	cmd.AddCommand(newSecretsList(ui, &keys, &plans), newSecretsReplace(ui, &plans), newSecretsLeaked(ui, &keys), newSecretsRotate(ui, &keys), newSecretsKeyset(ui), newSecretsErasureKeys(ui))
 	return cmd
 }
 
@@ -162,8 +162,12 @@ this seals anew with the current one.`,
 				if err != nil {
 					return err
 				}
+				erasureKeys, err := keys.erasureKeys()
+				if err != nil {
+					return err
+				}
 				r := vault.Rotation{
-					Store: s, Master: master, Actor: "command line",
+					Store: s, Master: master, ErasureKeys: erasureKeys, Actor: "command line",
 					Progress: func(r integration.KeyRotation) { ui.say("%s", rotated(r)) },
 					Damaged: func(connection, field string) {
 						ui.say("%s of connection %s is damaged: its customer has to connect again", field, connection)
@@ -193,6 +197,27 @@ func newSecretsKeyset(ui *terminal) *cobra.Command {
 				return err
 			}
 			ui.say("made %s; start the gateway with keyset: file:%s, and keep a copy apart from the database", args[0], args[0])
+			return nil
+		},
+	}
+}
+
+func newSecretsErasureKeys(ui *terminal) *cobra.Command {
+	return &cobra.Command{
+		Use: "erasure-keys FOLDER", Short: "Make a folder for erasure keys", Args: cobra.ExactArgs(1),
+		Long: `Make a folder for erasure keys, one a customer: a customer's credentials can be opened only with the master key and the customer's erasure
+key. It lies outside of the database and its backups, so erasing a customer makes every copy of the database unreadable for that customer,
+and for no other.
+
+All gateways on a database need the same folder, and they need it always: whoever loses it loses every stored credential. Keep a copy apart
+from the backups of the database, and replace that copy when a customer was erased. Credentials from before get one with: sallyport secrets
+rotate.`,
+		Example: "  sallyport secrets erasure-keys /var/lib/sallyport-erasure\n  SALLYPORT_ERASURE_KEYS=/var/lib/sallyport-erasure sallyport secrets rotate",
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := vault.CreateErasureKeys(args[0]); err != nil {
+				return err
+			}
+			ui.say("made %s; start every gateway on the database with erasure_keys: %s, keep it out of the database's backups, and run: sallyport secrets rotate", args[0], args[0])
 			return nil
 		},
 	}

@@ -181,14 +181,14 @@ func (a *App) calls(s *service) error {
 	var err error
 	var authorizer call.Authorizer
 	transport := http.RoundTripper(s.sender)
-	if s.plan.Auth.OfTenants() {
+	if s.plan.Auth.OfTenants() || s.plan.Auth.Granted() {
 		authorizer = &tenants{connections: a.connecting.connections, service: s.plan.Service}
 		transport = a.hosts(s)
 	}
 	s.notices = a.newNoticing(s.plan)
 	s.calls, err = call.New(call.Config{
 		Plan: s.plan, Environment: a.config.Environment, Transport: transport, Authorizer: authorizer, Journal: a.store, Noticer: s.notices, Told: a.tell, Used: a.used,
-		Limits: a.shared.limits(s.plan.Service + "/" + a.config.Environment), Breakers: a.shared.breakersOf(s.plan.Service + "/" + a.config.Environment),
+		Limits: a.sharedLimits(s.plan.Service + "/" + a.config.Environment), Breakers: a.shared.breakersOf(s.plan.Service + "/" + a.config.Environment),
 		Secret:  func() integration.Secret { return s.secrets.First(vault.APIKey) },
 		Refused: func() { a.reread(s) },
 		Log:     a.config.Log, Now: a.config.Now, Dice: a.config.Dice,
@@ -361,6 +361,7 @@ func (a *App) Run(ctx context.Context) error {
 	if c := a.connecting; c != nil {
 		working.Go(func() { c.runner.Run(ctx) })
 		working.Go(func() { c.connections.Tidy(ctx) })
+		working.Go(func() { c.connections.Warm(ctx) })
 	}
 	if a.shared != nil {
 		working.Go(func() { a.shared.run(ctx) })

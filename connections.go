@@ -23,7 +23,7 @@ import (
 	"github.com/sallyport/sallyport/vault"
 )
 
-// connecting is what tenants' connections are kept alive with.
+// connecting is what connections are kept alive with.
 type connecting struct {
 	connections *connect.Connections
 	runner      *lease.Runner[integration.Connection, integration.ConnectionOutcome]
@@ -42,20 +42,21 @@ func (a *App) used(c *integration.Call, connection, fingerprint string, refused 
 	a.usage.Used(integration.CredentialUse{Service: c.Service, Tenant: c.Tenant, Connection: connection, Fingerprint: fingerprint, Endpoint: c.Endpoint, Actor: string(c.Entry)}, refused)
 }
 
-// connect makes the connections of the services whose tenants authorise them;
-// nil when there is none.
+// connect makes the connections of the services whose tenants authorise them, or
+// whose token is asked for once for all; nil when there is none.
 func (a *App) connect(ctx context.Context) (*connecting, error) {
 	var services []connect.Service
 	for _, name := range a.Services() {
-		if s := a.services[name]; s.plan.Auth.OfTenants() {
+		s := a.services[name]
+		if s.plan.Auth.OfTenants() && a.config.PublicURL == "" {
+			return nil, fmt.Errorf("%s: tenants connect in their browsers, so the gateway's own address is needed: set public_url", name)
+		}
+		if s.plan.Auth.OfTenants() || s.plan.Auth.Granted() {
 			services = append(services, a.connectable(s))
 		}
 	}
 	if len(services) == 0 {
 		return nil, nil //nolint:nilnil // no tenants' credentials is the usual case
-	}
-	if a.config.PublicURL == "" {
-		return nil, fmt.Errorf("%s: tenants connect in their browsers, so the gateway's own address is needed: set public_url", services[0].Name)
 	}
 	file, ok := open.File(a.config.Database)
 	if !ok && a.config.Keyset == "" {
@@ -116,6 +117,9 @@ func (a *App) connectable(s *service) connect.Service {
 				ID: s.secrets.First("client_id").Reveal(), Secret: s.secrets.First("client_secret"), Key: s.secrets.First("private_key"), KeyID: s.secrets.First("key_id").Reveal(),
 			}
 		}
+	}
+	if p.Auth.Granted() {
+		one.Own = s.secrets.First
 	}
 	return one
 }

@@ -14,6 +14,7 @@ import (
 	breakerredis "github.com/sallyport/sallyport/breaker/redis"
 	"github.com/sallyport/sallyport/limit"
 	limitredis "github.com/sallyport/sallyport/limit/redis"
+	"github.com/sallyport/sallyport/store/postgres"
 )
 
 // How long one try to reach Redis takes at most, and how long is waited between
@@ -115,6 +116,25 @@ func (s *sharing) limits(group string) *limit.Shared {
 		return nil
 	}
 	return &limit.Shared{Ledger: &sharedLedger{sharing: s, group: group}, Log: s.log}
+}
+
+// lender is a store that limits can be shared through.
+type lender interface {
+	LimitLedger(group string) *postgres.LimitLedger
+}
+
+// sharedLimits is where the limits of a group are shared with other instances:
+// through Redis, or else through a database that instances share; nil where this
+// process is alone.
+func (a *App) sharedLimits(group string) *limit.Shared {
+	if a.shared != nil {
+		return a.shared.limits(group)
+	}
+	if s, ok := a.store.(lender); ok {
+		a.config.Log.Info("limits.shared", "group", group, "through", "the database; Redis makes it cheaper, see --redis")
+		return &limit.Shared{Ledger: s.LimitLedger(group), Log: a.config.Log, Patience: 100 * time.Millisecond, Timeout: time.Second}
+	}
+	return nil
 }
 
 // sharedLedger is the ledger of one group once Redis is reached.

@@ -32,8 +32,8 @@ errors:
   429: {retry: never}
 `
 
-// instances are gateways that share a Redis and a provider.
-func instances(t *testing.T, n int, redis string, provider http.HandlerFunc) []*sallyport.App {
+// instances are gateways that share a provider, and a Redis or a database.
+func instances(t *testing.T, n int, redis, database string, provider http.HandlerFunc) []*sallyport.App {
 	t.Helper()
 	server := httptest.NewServer(provider)
 	t.Cleanup(server.Close)
@@ -43,8 +43,12 @@ func instances(t *testing.T, n int, redis string, provider http.HandlerFunc) []*
 		if err := os.WriteFile(filepath.Join(dir, "stripe.yaml"), []byte(strings.Replace(sharedPlan, "BASE", server.URL, 1)), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		at := database
+		if at == "" {
+			at = "sqlite:" + filepath.Join(dir, "s.db")
+		}
 		app, err := sallyport.New(t.Context(), sallyport.Config{
-			Plans: dir, Database: "sqlite:" + filepath.Join(dir, "s.db"), Redis: redis, Log: slog.New(slog.DiscardHandler),
+			Plans: dir, Database: at, Redis: redis, Log: slog.New(slog.DiscardHandler),
 			LookupEnv: func(string) (string, bool) { return "sk_test_1", true },
 		})
 		if err != nil {
@@ -98,7 +102,7 @@ func TestInstancesShareLimits(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"id":"cus_1"}`)
 	}
-	apps := instances(t, 2, redis.URL(), provider)
+	apps := instances(t, 2, redis.URL(), "", provider)
 	start := time.Now()
 	var both sync.WaitGroup
 	for _, app := range apps {
@@ -114,12 +118,34 @@ func TestInstancesShareLimits(t *testing.T) {
 	if n := ask(t, apps[0], 1, 5*time.Second); n != 1 {
 		t.Error("without Redis nothing goes through")
 	}
-	late := instances(t, 1, redis.URL(), provider)[0]
+	late := instances(t, 1, redis.URL(), "", provider)[0]
 	if n := ask(t, late, 1, 5*time.Second); n != 1 {
 		t.Error("an instance that starts without Redis makes no calls")
 	}
 	redis.Start()
 	if n := ask(t, apps[1], 5, 5*time.Second); n != 5 {
 		t.Errorf("%d calls once Redis is back", n)
+	}
+}
+
+// R4.13, R9.2: without Redis, instances on one PostgreSQL keep one limit together.
+func TestInstancesShareLimitsThroughTheDatabase(t *testing.T) {
+	t.Parallel()
+	database := services.Postgres(t)
+	var asked atomic.Int64
+	apps := instances(t, 2, "", database.DSN(), func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"id":"cus_1"}`)
+	})
+	start := time.Now()
+	var both sync.WaitGroup
+	for _, app := range apps {
+		both.Go(func() { ask(t, app, 40, 3*time.Second) })
+	}
+	both.Wait()
+	seconds := int64(time.Since(start)/time.Second) + 1
+	if n := asked.Load(); n > 20*seconds || n < 20 {
+		t.Errorf("%d requests in %d seconds", n, seconds)
 	}
 }

@@ -64,6 +64,11 @@ type Service struct {
 	// plan's secrets; it is asked each time, as secrets change. Nil: each
 	// connection brings its own.
 	Client func() oauth.Client
+	// Own returns a secret of the plan's environment by its name, where one
+	// credential serves everybody (auth.whose: app); what a tenant would give
+	// otherwise is taken from there. It is asked each time. Nil: each tenant
+	// connects its own.
+	Own func(name string) integration.Secret
 	// Scopes are asked for besides those of the profile and of the request.
 	Scopes []string
 	// Transport sends to the provider's token addresses; it should be guarded,
@@ -85,7 +90,7 @@ type Check struct {
 }
 
 // Config is what connections stand on. Services, Store, Sealer and PublicURL
-// must be set.
+// must be set; PublicURL need not where no tenant connects anything.
 type Config struct {
 	Services []Service
 	Store    Store
@@ -147,6 +152,9 @@ func New(c Config) (*Connections, error) {
 		problems = append(problems, errors.New("connect: a store and a sealer are needed"))
 	}
 	public, err := url.Parse(c.PublicURL)
+	if c.PublicURL == "" && !slices.ContainsFunc(c.Services, func(one Service) bool { return one.Own == nil }) {
+		public, err = &url.URL{Scheme: "https", Host: "nobody.invalid"}, nil
+	}
 	if err != nil || public.Host == "" || public.RawQuery != "" || public.User != nil || public.Scheme != "https" && public.Scheme != "http" {
 		problems = append(problems, fmt.Errorf("connect: %q is no address that browsers can reach us at; write one such as https://sallyport.example.com", c.PublicURL))
 	}
@@ -210,14 +218,17 @@ func prepare(s Service) (*service, error) {
 		return nil, err
 	}
 	if s.Auth.Kind == "api_key" || s.Auth.Kind == "basic" {
-		return one, nil
+		return one, one.checkOwn()
 	}
 	method, err := oauth.Compile(s.Auth, s.Variables)
 	if err == nil && s.StandIn != "" {
 		method, err = method.At(s.StandIn)
 	}
 	one.method = method
-	return one, err
+	if err != nil {
+		return nil, err
+	}
+	return one, one.checkOwn()
 }
 
 // Serves reports whether a service has connections.

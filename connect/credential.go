@@ -74,6 +74,9 @@ const skew = 10 * time.Second
 // renewed first; one that soon ends is renewed while this call uses it still.
 // The error is a *StateError when somebody has to act.
 func (s *Connections) For(ctx context.Context, service, tenant, connection string) (*Credential, error) {
+	if one := s.services[service]; one != nil && one.Own != nil {
+		tenant, connection = "", "" // it serves everybody
+	}
 	key := who{service: service, connection: connection}
 	if connection == "" {
 		key.tenant = tenant
@@ -114,6 +117,12 @@ func (s *Connections) load(ctx context.Context, key who, tenant string) (*entry,
 	}
 	got, err := s.shared(ctx, loading(key), func(ctx context.Context) (any, error) {
 		id := key.connection
+		if id == "" && one.Own != nil {
+			var err error
+			if id, err = s.own(ctx, one); err != nil {
+				return nil, err
+			}
+		}
 		if id == "" {
 			list, err := s.Store.ConnectionsOf(ctx, one.Name, one.Environment, key.tenant)
 			if err != nil {
@@ -163,7 +172,7 @@ func (s *Connections) read(ctx context.Context, one *service, key who, id string
 	if err != nil {
 		return nil, err
 	}
-	ready, err := s.ready(one, &c, opened)
+	ready, err := s.ready(one, &c, one.with(opened))
 	if err != nil {
 		return nil, err
 	}

@@ -122,7 +122,7 @@ func (s *Connections) revoke(ctx context.Context, one *service, id string) revoc
 }
 
 func (s *Connections) tellProvider(ctx context.Context, one *service, c *integration.Connection, opened map[string]integration.Secret, token oauth.Token) error {
-	request, err := one.method.RevokeRequest(ctx, one.asker(c.Variables, opened, s.Now()), token)
+	request, err := one.method.RevokeRequest(ctx, one.asker(c.Variables, one.with(opened), s.Now()), token)
 	if err != nil {
 		return err
 	}

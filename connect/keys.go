@@ -36,6 +36,9 @@ func (s *Connections) connectWith(ctx context.Context, one *service, o integrati
 	}
 	ch.DropAll = true
 	for name, secret := range secrets {
+		if one.Own != nil {
+			break // they stay where they are
+		}
 		if err := s.put(ctx, ch, name, secret, time.Time{}); err != nil {
 			return false, err
 		}
@@ -61,6 +64,9 @@ func (s *Connections) connectWith(ctx context.Context, one *service, o integrati
 		for name, v := range secrets {
 			opened[name] = v
 		}
+	}
+	if one.Own != nil {
+		return false, s.connected(ctx, ch, fresh)
 	}
 	if untried, err = s.try(ctx, one, &ch.Connection, opened); err != nil {
 		return false, err

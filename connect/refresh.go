@@ -124,6 +124,7 @@ func (r *renewal) read(ctx context.Context, stale string, forced bool) (done boo
 	if r.opened, err = r.s.open(ctx, &c, sealed); err != nil {
 		return false, err
 	}
+	r.opened = r.one.with(r.opened)
 	r.c, r.used = c, r.opened[fieldRefresh]
 	if r.one.method.Grant() == oauth.AuthorizationCode && r.used.IsZero() {
 		return true, fmt.Errorf("connection %s: there is no refresh token to renew it with", c.ID)
@@ -254,7 +255,7 @@ func (r *renewal) again(ctx context.Context, token oauth.Token) (over bool, err 
 	if err == nil && ok {
 		r.lease = lease
 	}
-	r.c, r.opened = c, opened
+	r.c, r.opened = c, r.one.with(opened)
 	return false, nil
 }
 
@@ -320,6 +321,9 @@ func (r *renewal) dead(ctx context.Context, no *oauth.Error) error {
 	}
 	if r.one.method.Grant() != oauth.AuthorizationCode {
 		reason = "the provider refuses its credential (" + no.Error() + "); the tenant has to give a new one"
+	}
+	if r.one.Own != nil {
+		reason = "the provider refuses the plan's credential (" + no.Error() + "); put a working one into the plan's secrets, and the next call asks again"
 	}
 	ch := r.s.changing(c, ActorMachine)
 	ch.to(integration.ConnectionNeedsReauth, reason)

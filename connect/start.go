@@ -74,6 +74,9 @@ func (s *Connections) Start(ctx context.Context, r Request) (Started, error) {
 	if err != nil {
 		return Started{}, err
 	}
+	if one.Own != nil {
+		return Started{}, &RequestError{Problems: []string{"there is nothing to connect: one credential, of the plan's secrets, serves everybody (auth.whose: app)"}}
+	}
 	if r.Tenant == "" {
 		return Started{}, &RequestError{Problems: []string{"tenant is missing"}}
 	}

@@ -26,6 +26,9 @@ func (s *Connections) Status(ctx context.Context, service, tenant string) ([]Sta
 	if err != nil {
 		return nil, err
 	}
+	if one.Own != nil {
+		tenant = "" // it is everybody's
+	}
 	list, _, err := s.Store.Connections(ctx, integration.Filter{Service: one.Name, Type: one.Environment, Tenant: tenant, Limit: 500})
 	if err != nil {
 		return nil, err
@@ -42,7 +45,7 @@ func (s *Connections) Status(ctx context.Context, service, tenant string) ([]Sta
 				continue
 			}
 		}
-		if list[i].State.Usable() || links >= mostLinks {
+		if list[i].State.Usable() || one.Own != nil || links >= mostLinks {
 			continue
 		}
 		links++

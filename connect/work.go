@@ -105,7 +105,7 @@ func (s *Connections) check(ctx context.Context, one *service, c integration.Con
 	if err != nil {
 		return integration.ConnectionOutcome{}
 	}
-	if _, err := s.try(ctx, one, &kept, opened); err != nil || one.Check == nil {
+	if _, err := s.try(ctx, one, &kept, one.with(opened)); err != nil || one.Check == nil {
 		return next
 	}
 	ch := s.changing(kept, ActorMachine)

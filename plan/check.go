@@ -167,7 +167,7 @@ func (c *checker) address(path, s string, query bool) {
 func (c *checker) auth() {
 	p := c.plan
 	c.refer("auth.tell", p.Auth.Tell, "destination", sorted(p.Destinations))
-	if p.Auth.Whose == "app" && !slices.Contains([]string{"", "api_key", "basic"}, p.Auth.Use) {
+	if p.Auth.Whose == "app" && !slices.Contains([]string{"", "api_key", "basic"}, p.Auth.Use) && !p.Auth.Granted() {
 		c.complain("auth.whose", RuleConflict, p.Auth.Use+" is authorised by each tenant", "write whose: tenant, or leave it out")
 	}
 	if p.Provider == nil || len(p.Provider.Auth) == 0 || p.Auth.Use == "" || c.reported("auth.use") {

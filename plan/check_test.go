@@ -57,3 +57,32 @@ mappings:
 		}
 	}
 }
+
+// R2.3: which credentials one app may have for everybody, and whose they are when
+// the plan does not say.
+func TestWhoseCredential(t *testing.T) {
+	t.Parallel()
+	const head = "sallyport: 1\nservice: s\nuses: s\nneed: n\nenvironments: {production: {}}\nendpoints: {}\n"
+	for auth, want := range map[string]struct{ refused, ofTenants, granted bool }{
+		"{use: api_key}":                           {},
+		"{use: api_key, whose: tenant}":            {ofTenants: true},
+		"{use: oauth2}":                            {ofTenants: true},
+		"{use: oauth2, whose: app}":                {refused: true},
+		"{use: client_credentials}":                {ofTenants: true},
+		"{use: client_credentials, whose: app}":    {granted: true},
+		"{use: password, whose: app}":              {granted: true},
+		"{use: jwt_bearer, whose: app}":            {granted: true},
+		"{use: jwt, whose: app}":                   {granted: true},
+		"{use: jwt, whose: tenant}":                {ofTenants: true},
+		"{use: basic, whose: app}":                 {},
+		"{use: client_credentials, whose: nobody}": {refused: true},
+	} {
+		p, err := plan.Parse("x.yaml", []byte(head+"auth: "+auth+"\n"), nil)
+		if (err != nil) != want.refused {
+			t.Errorf("%s: %v", auth, err)
+		}
+		if err == nil && (p.Auth.OfTenants() != want.ofTenants || p.Auth.Granted() != want.granted) {
+			t.Errorf("%s: of tenants %v, granted %v", auth, p.Auth.OfTenants(), p.Auth.Granted())
+		}
+	}
+}

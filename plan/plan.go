@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -185,7 +186,10 @@ type Auth struct {
 	// Whose credential it is: app is one for all calls, kept among the secrets of
 	// the environment; tenant is one for each of your customers, who connect it
 	// themselves. Keys and basic are the app's when nothing is said, all else is
-	// the tenant's.
+	// the tenant's. With app, a token that has to be asked for or signed is, with
+	// the secrets client_id, client_secret, private_key, key_id, subject, username,
+	// password, and those that the profile's addresses name; oauth2, where
+	// somebody has to authorise, is the tenant's always.
 	Whose string `yaml:"whose,omitempty" json:"whose,omitempty" jsonschema:"enum=app,enum=tenant"`
 	// What is asked for when a tenant connects, besides what the profile needs.
 	Scopes []string `yaml:"scopes,omitempty" json:"scopes,omitempty"`
@@ -203,6 +207,13 @@ func (a Auth) OfTenants() bool {
 		return a.Whose == "tenant"
 	}
 	return a.Use != "api_key" && a.Use != "basic"
+}
+
+// Granted reports whether one token serves all calls, which the gateway asks the
+// provider for, or signs, with the secrets of the environment. It is kept as a
+// connection of nobody.
+func (a Auth) Granted() bool {
+	return a.Whose == "app" && slices.Contains([]string{"client_credentials", "password", "jwt_bearer", "jwt"}, a.Use)
 }
 
 // Limits is how the provider's limits are used (R4.12, R4.13).

@@ -104,6 +104,9 @@ func (b *rowBuilder) auth() {
 	if a.OfTenants() {
 		b.add("auth", "whose", "auth.whose", "", "each tenant's calls carry the credential that it connected, and no other")
 	}
+	if a.Granted() {
+		b.add("auth", "whose", "auth.whose", "", "every call carries one token, asked for with the environment's secrets and renewed before it ends")
+	}
 	if a.Tell != "" {
 		b.add("auth", "tell", "auth.tell", "", "%s is told when a connection needs its tenant, ends or is well again", a.Tell)
 	}

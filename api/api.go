@@ -77,7 +77,7 @@ type Integration struct {
 	Credential func() string
 }
 
-// Config is what the API stands on. Every field must be set but Connections, Drift, Uses,
+// Config is what the API stands on. Every field must be set but Connections, Custody, Drift, Uses,
 // WakeCalls, WakeJobs, ProxyBodyLimit and ProxyDomains.
 type Config struct {
 	Integrations []Integration
@@ -90,6 +90,7 @@ type Config struct {
 	// subscribed to from here, and no list is read.
 	Subscriptions Subscriptions
 	Finder        Finder
+	Custody       Custody           // of secrets and of what is kept of tenants
 	Drift         Drift             // may be nil: no drift is kept, and the list is empty
 	Uses          Uses              // may be nil: no use of credentials is kept, and the list is empty
 	Receiver      *receive.Receiver // mounted at /api/webhooks/
@@ -153,6 +154,7 @@ func New(c Config) http.Handler {
 	s.subscriptionRoutes(routes)
 	s.healthRoutes(routes)
 	s.connectRoutes(routes, mux)
+	s.secretRoutes(routes)
 	describePlainRoutes(routes.OpenAPI())
 	mux.Handle(receive.Prefix, c.Receiver)
 	mux.Handle("/api/v1/integrations/{service}/proxy/{path...}", http.HandlerFunc(s.proxy))

@@ -36,10 +36,13 @@ func (s *server) uses(ctx context.Context, f integration.Filter, out *logsOutput
 	out.Body.Next = next
 	out.Body.Uses = make([]UseView, 0, len(uses))
 	for i := range uses {
-		u := &uses[i]
-		out.Body.Uses = append(out.Body.Uses, UseView{
-			Minute: u.Minute, Tenant: u.Tenant, Connection: u.Connection, Fingerprint: u.Fingerprint, Endpoint: u.Endpoint, Actor: u.Actor, Count: u.Count, Refused: u.Refused,
-		})
+		out.Body.Uses = append(out.Body.Uses, useView(&uses[i]))
 	}
 	return nil
+}
+
+func useView(u *integration.CredentialUse) UseView {
+	return UseView{
+		Minute: u.Minute, Tenant: u.Tenant, Connection: u.Connection, Fingerprint: u.Fingerprint, Endpoint: u.Endpoint, Actor: u.Actor, Count: u.Count, Refused: u.Refused,
+	}
 }

@@ -104,7 +104,7 @@ destinations: {app: {url: "MINE", secret: env:SIGN}}
 	}
 	var e struct {
 		Type, Tenant, Subject string
-		Data         struct {
+		Data                  struct {
 			Path      string
 			Variables map[string]string
 		}

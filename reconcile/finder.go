@@ -206,7 +206,8 @@ func (f *Finder) Run(ctx context.Context) error {
 	return nil
 }
 
-// Now has the list of a service read now and not at its next turn.
+// Now has the list of a service read now and not at its next turn. While it is
+// being read, the next turn stays where it is.
 func (f *Finder) Now(ctx context.Context, service string) error {
 	if f.services[service] == nil {
 		return fmt.Errorf("reconcile: no list of %q is read", service)

@@ -210,3 +210,6 @@ func TestWebhookAndListRace(t *testing.T) {
 	}
 	t.Logf("%d turns; %d found before their webhook came", turns, s.Found)
 }
+
+// lostOne is an event that is listed and never sent.
+var lostOne = sandbox.EmitOptions{Lost: true}

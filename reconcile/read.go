@@ -74,7 +74,7 @@ func (f *Finder) read(ctx context.Context, l *listed, s *state) (finished bool, 
 			if errors.Is(err, paginate.ErrMaxPages) && read > 0 {
 				return false, nil
 			}
-			return false, l.calls.ListFailure(err)
+			return false, ended(l.calls.ListFailure(err))
 		}
 		read++
 		clock := providersClock(page.Header, f.config.Now())

@@ -49,11 +49,24 @@ func (w *wire) list(ctx context.Context, operation, items string, path map[strin
 	var all []json.RawMessage
 	for page, err := range pages {
 		if err != nil {
-			return nil, w.calls.ListFailure(err)
+			return nil, ended(w.calls.ListFailure(err))
 		}
 		all = append(all, page.Items...)
 	}
 	return all, nil
+}
+
+// ended says what ended a list, without the provider's own words: they may repeat
+// what was sent.
+func ended(f *integration.Failure) error {
+	what := fmt.Sprintf("the provider's list could not be read: %s", f.Class)
+	if f.Code != "" {
+		what += " (" + f.Code + ")"
+	}
+	if f.CallID != "" {
+		what += "; see call " + f.CallID
+	}
+	return errors.New(what)
 }
 
 func (w *wire) first(r *http.Request, items string) ([]json.RawMessage, error) {

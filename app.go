@@ -44,9 +44,11 @@ type App struct {
 	queue      *queue.Runner // of calls that go on by themselves
 	resolver   *vault.Resolver
 	usage      *vault.Usage
-	connecting *connecting // nil: no tenant connects anything
-	holding    *holding    // our hold on providers' events
-	shared     *sharing    // nil: nothing is shared with other instances
+	connecting *connecting        // nil: no tenant connects anything
+	erasure    *vault.ErasureKeys // nil: there are none
+	hearing    *vault.Hearing     // of leaks and erasures
+	holding    *holding           // our hold on providers' events
+	shared     *sharing           // nil: nothing is shared with other instances
 	handler    http.Handler
 	ran        atomic.Bool // Run began its one run
 }
@@ -58,6 +60,7 @@ type service struct {
 	calls   *call.Service
 	sender  *send.Transport
 	notices *noticing
+	tenants *tenants // nil: the plan has one credential
 
 	rereading sync.Mutex
 	reread    time.Time // when secrets were last read again because one was refused
@@ -83,6 +86,8 @@ func New(ctx context.Context, c Config) (*App, error) {
 		problems = append(problems, fmt.Errorf("database: %w", err))
 	}
 	a.shared, err = share(c.Redis, c.Log)
+	problems = append(problems, err)
+	a.erasure, err = c.erasureKeys()
 	problems = append(problems, err)
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
@@ -111,6 +116,9 @@ func (a *App) wire(ctx context.Context) error {
 	}
 	var err error
 	if err := errors.Join(problems...); err != nil {
+		return err
+	}
+	if err := a.hear(ctx); err != nil {
 		return err
 	}
 	if a.connecting, err = a.connect(ctx); err != nil {
@@ -158,7 +166,7 @@ func (a *App) wire(ctx context.Context) error {
 		return err
 	}
 	a.handler = api.New(api.Config{
-		Integrations: outgoing, Records: a.store, Keys: a.store, Drift: a.store, Uses: a.store, Connections: a.connecting.served(),
+		Integrations: outgoing, Records: a.store, Keys: a.store, Drift: a.store, Uses: a.store, Connections: a.connecting.served(), Custody: a.custody(),
 		Subscriptions: a.holding.subscriptions, Finder: a.holding.finder, Receiver: receiver, Wake: a.runner.Wake, WakeCalls: a.queue.Wake, WakeJobs: a.queue.WakeJobs,
 		Log: a.config.Log, Now: a.config.Now, Version: a.config.Version, BodyLimit: a.config.BodyLimit,
 		ProxyBodyLimit: a.config.ProxyBodyLimit, ProxyDomains: a.config.ProxyDomains,
@@ -182,7 +190,8 @@ func (a *App) calls(s *service) error {
 	var authorizer call.Authorizer
 	transport := http.RoundTripper(s.sender)
 	if s.plan.Auth.OfTenants() || s.plan.Auth.Granted() {
-		authorizer = &tenants{connections: a.connecting.connections, service: s.plan.Service}
+		s.tenants = &tenants{connections: a.connecting.connections, service: s.plan.Service}
+		authorizer = s.tenants
 		transport = a.hosts(s)
 	}
 	s.notices = a.newNoticing(s.plan)
@@ -190,8 +199,8 @@ func (a *App) calls(s *service) error {
 		Plan: s.plan, Environment: a.config.Environment, Transport: transport, Authorizer: authorizer, Journal: a.store, Noticer: s.notices, Told: a.tell, Used: a.used,
 		Limits: a.sharedLimits(s.plan.Service + "/" + a.config.Environment), Breakers: a.shared.breakersOf(s.plan.Service + "/" + a.config.Environment),
 		Secret:  func() integration.Secret { return s.secrets.First(vault.APIKey) },
-		Refused: func() { a.reread(s) },
-		Log:     a.config.Log, Now: a.config.Now, Dice: a.config.Dice,
+		Refused: func() { a.reread(s) }, Unusable: s.leaked,
+		Log: a.config.Log, Now: a.config.Now, Dice: a.config.Dice,
 	})
 	return err
 }
@@ -357,6 +366,7 @@ func (a *App) Run(ctx context.Context) error {
 	var working sync.WaitGroup
 	working.Go(func() { a.queue.Run(ctx) })
 	working.Go(func() { a.usage.Run(ctx) })
+	working.Go(func() { a.hearing.Run(ctx) })
 	working.Go(func() { a.holding.run(ctx, a) })
 	if c := a.connecting; c != nil {
 		working.Go(func() { c.runner.Run(ctx) })

@@ -26,6 +26,7 @@ import (
 // connecting is what connections are kept alive with.
 type connecting struct {
 	connections *connect.Connections
+	sealer      *vault.Sealer
 	runner      *lease.Runner[integration.Connection, integration.ConnectionOutcome]
 }
 
@@ -58,24 +59,16 @@ func (a *App) connect(ctx context.Context) (*connecting, error) {
 	if len(services) == 0 {
 		return nil, nil //nolint:nilnil // no tenants' credentials is the usual case
 	}
-	file, ok := open.File(a.config.Database)
-	if !ok && a.config.Keyset == "" {
+	if _, ok := open.File(a.config.Database); !ok && a.config.Keyset == "" {
 		return nil, errors.New("keyset: instances on one database share one master key, and a file beside the database is none they share; make one with: sallyport secrets keyset FILE, and set keyset for all of them")
 	}
-	master, err := vault.OpenMaster(ctx, vault.MasterConfig{
-		Setting: a.config.Keyset, Database: file, Environment: a.config.Environment, Resolver: a.resolver, Keys: a.store,
-		Said: func(text string) { a.config.Log.Warn("keyset", "said", text) },
-	})
+	sealer, err := a.newSealer(ctx)
 	if err != nil {
 		return nil, err
 	}
-	sealer, err := vault.NewSealer(vault.SealerConfig{Keys: a.store, Master: master, Now: a.config.Now})
-	if err != nil {
-		return nil, err
-	}
-	c := &connecting{}
+	c := &connecting{sealer: sealer}
 	c.connections, err = connect.New(connect.Config{
-		Services: services, Store: a.store, Sealer: sealer, PublicURL: a.config.PublicURL, ReturnURLs: a.config.ReturnURLs, Owner: owner(),
+		Services: services, Store: a.store, Sealer: checkedSealer{sealer, a.hearing.Leaked}, PublicURL: a.config.PublicURL, ReturnURLs: a.config.ReturnURLs, Owner: owner(),
 		Now: a.config.Now, Dice: a.config.Dice, Log: a.config.Log,
 		Wake: func() {
 			if c.runner != nil {
@@ -196,6 +189,17 @@ func (t *tenants) authorized(c *connect.Credential) (*call.Authorized, error) {
 	}
 	t.ready[c] = a
 	return a, nil
+}
+
+// forget drops what is ready for a tenant.
+func (t *tenants) forget(tenant string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for c := range t.ready {
+		if c.Tenant == tenant {
+			delete(t.ready, c)
+		}
+	}
 }
 
 // notConnected is the failure of a call whose tenant has no usable connection.

@@ -102,18 +102,11 @@ func (a *App) sealer(ctx context.Context) (*vault.Sealer, error) {
 	if h.opened != nil {
 		return h.opened, nil
 	}
-	file, ok := open.File(a.config.Database)
-	if !ok && a.config.Keyset == "" {
+	if _, ok := open.File(a.config.Database); !ok && a.config.Keyset == "" {
 		return nil, reconcile.ErrNotKept
 	}
-	master, err := vault.OpenMaster(ctx, vault.MasterConfig{
-		Setting: a.config.Keyset, Database: file, Environment: a.config.Environment, Resolver: a.resolver, Keys: a.store,
-		Said: func(text string) { a.config.Log.Warn("keyset", "said", text) },
-	})
-	if err != nil {
-		return nil, err
-	}
-	h.opened, err = vault.NewSealer(vault.SealerConfig{Keys: a.store, Master: master, Now: a.config.Now})
+	var err error
+	h.opened, err = a.newSealer(ctx)
 	return h.opened, err
 }
 

@@ -54,6 +54,10 @@ type Config struct {
 	// file:PATH, env:NAME, vault-transit:MOUNT/KEY or aws-kms:ARN. Empty makes one
 	// beside the database, but not in production.
 	Keyset string
+	// ErasureKeys is a folder of erasure keys, which makes an erased tenant's
+	// credentials unreadable in every copy of the database: see
+	// vault.ErasureKeys. Empty: there are none.
+	ErasureKeys string
 	// ReturnURLs are where people may be sent after they connected: whole
 	// addresses, or such with * as the end of the path.
 	ReturnURLs []string

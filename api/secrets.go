@@ -265,10 +265,6 @@ func stepsOfPlan(v *LeakView, l *integration.LeakedSecret) []string {
 	return append(steps, fmt.Sprintf("revoke the leaked %s (%s) at the provider of %s; nobody but a person can", l.Name, l.Fingerprint, l.Service))
 }
 
-// ofTenants are the fields of a connection that are a person's to replace, so
-// that connecting with the same value again can be refused.
-var ofTenants = []string{"api_key", "client_secret", "private_key", "password"}
-
 func (s *server) leakedConnection(ctx context.Context, id string) (*leakOutput, error) {
 	c, credentials, err := s.Custody.Leaks.Connection(ctx, id)
 	if err != nil {
@@ -285,7 +281,7 @@ func (s *server) leakedConnection(ctx context.Context, id string) (*leakOutput, 
 		return nil, s.failed(err, "connection")
 	}
 	for i := range credentials {
-		if slices.Contains(ofTenants, credentials[i].Field) {
+		if vault.Replaceable(credentials[i].Field) { // connecting with the same value again is refused
 			err := s.mark(ctx, integration.LeakedSecret{
 				Fingerprint: credentials[i].Fingerprint, Service: c.Service, Environment: c.Environment, Name: credentials[i].Field, Connection: c.ID, At: s.Now().UTC(), Actor: actor(ctx),
 			})

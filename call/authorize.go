@@ -43,15 +43,21 @@ type Authorized struct {
 
 // single is the one credential of a plan, read from its secrets.
 type single struct {
-	secret  func() integration.Secret
-	refused func()
-	applier *credential.Applier
-	last    atomic.Pointer[Authorized]
+	secret   func() integration.Secret
+	refused  func()
+	unusable func() error
+	applier  *credential.Applier
+	last     atomic.Pointer[Authorized]
 }
 
 // For returns the credential in use.
 func (c *single) For(context.Context, string, string) (*Authorized, error) {
 	secret := c.secret()
+	if secret.IsZero() && c.unusable != nil {
+		if err := c.unusable(); err != nil {
+			return nil, err
+		}
+	}
 	if last := c.last.Load(); last != nil && last.Secret == secret {
 		return last, nil
 	}

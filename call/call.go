@@ -102,6 +102,9 @@ type Config struct {
 	// Refused is called when the provider refused the key, before Secret is asked
 	// for the one to try again with (R4.2); nil: there is nothing to do.
 	Refused func()
+	// Unusable says why there is no key, where Secret returns none; it may be an
+	// *integration.Failure. Nil, also its answer: it is missing.
+	Unusable func() error
 	// Transport sends; package send has the one for third parties.
 	Transport http.RoundTripper
 	Journal   Journal
@@ -203,7 +206,7 @@ func New(c Config) (*Service, error) {
 		return nil, err
 	}
 	if s.authorizer == nil {
-		s.authorizer = &single{secret: c.Secret, refused: c.Refused, applier: s.credential}
+		s.authorizer = &single{secret: c.Secret, refused: c.Refused, unusable: c.Unusable, applier: s.credential}
 	}
 	for _, auth := range profile.Auth {
 		s.forms = append(s.forms, auth.Forms...)

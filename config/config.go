@@ -30,6 +30,7 @@ type Config struct {
 	Redis       string        // redis:// URL that instances share limits and breakers through; empty: each for itself
 	PublicURL   string        // how providers reach us; signs of URL-signing schemes need it
 	Keyset      string        // where the master key is
+	ErasureKeys string        // folder of erasure keys; empty: none
 	ReturnURLs  []string      // where people may be sent after they connected
 	BodyLimit   int64         // bytes of one webhook or API body
 	ProxyLimit  int64         // bytes of one proxied body; 0: any size
@@ -124,6 +125,11 @@ func Settings() []Setting {
 			Key: "keyset", Help: "master key that tenants' credentials are sealed with: file:PATH, env:NAME, vault-transit:MOUNT/KEY or aws-kms:ARN",
 			Manual: "Empty makes one in a file beside the database, which only its owner may read, and says so; production refuses to. Keep a copy apart from the database: without the key nobody can read the credentials any more.",
 			set:    func(c *Config, v string) error { c.Keyset = v; return nil },
+		},
+		{
+			Key: "erasure_keys", Help: "folder of erasure keys, one a tenant, that makes an erased tenant unreadable in every copy of the database",
+			Manual: "Made with: sallyport secrets erasure-keys FOLDER. All instances on a database need the same one, always; keep it out of the database's backups. Empty: see docs/security.md about backups.",
+			set:    func(c *Config, v string) error { c.ErasureKeys = v; return nil },
 		},
 		{
 			Key: "return_urls", Help: "addresses, divided by commas, that people may be sent to after they connected; * may end a path",

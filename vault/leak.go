@@ -4,6 +4,9 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sallyport/sallyport/integration"
@@ -90,15 +93,31 @@ type Hearing struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 
-	heard time.Time // when Look last went well
-	told  map[string]bool
+	mu      sync.Mutex
+	heard   time.Time // when Look last went well
+	told    map[string]bool
+	current atomic.Pointer[map[string]bool]
+}
+
+// Leaked reports whether a secret is marked, as last heard.
+func (h *Hearing) Leaked(fingerprint string) bool {
+	current := h.current.Load()
+	return current != nil && (*current)[fingerprint]
+}
+
+// Replaceable reports whether a person can replace what is kept in a field of a
+// connection, as keys and passwords are. Tokens come from the provider.
+func Replaceable(field string) bool {
+	return slices.Contains([]string{"api_key", "client_secret", "private_key", "password"}, field)
 }
 
 // clocksApart is how far the clocks of two processes may differ.
 const clocksApart = 10 * time.Minute
 
-// Look looks once. It must not be called by two goroutines at a time.
+// Look looks once.
 func (h *Hearing) Look(ctx context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	now := time.Now()
 	if h.Now != nil {
 		now = h.Now()
@@ -111,6 +130,7 @@ func (h *Hearing) Look(ctx context.Context) error {
 	for i := range leaked {
 		fingerprints[leaked[i].Fingerprint] = true
 	}
+	h.current.Store(&fingerprints)
 	h.refuse(fingerprints)
 	if h.heard.IsZero() {
 		h.heard = now // nothing is in memory from before

@@ -46,11 +46,10 @@ type bundle struct {
 	door     string // its public URL
 	log      *lines
 
-	mu     sync.Mutex
-	clock  time.Time // zero: the real one
-	woken  int
-	asked  []string // requests to the provider
-	change func(http.Handler) http.Handler
+	mu    sync.Mutex
+	clock time.Time // zero: the real one
+	woken int
+	asked []string // requests to the provider
 }
 
 func (b *bundle) now() time.Time {

@@ -105,7 +105,7 @@ func TestGatewayHoldsOnToEvents(t *testing.T) {
 	serve := func(l net.Listener) (stop func()) {
 		app, err := sallyport.New(t.Context(), sallyport.Config{
 			Plans: filepath.Join(dir, "plans"), Database: "sqlite:" + database, PublicURL: public, Grace: time.Second,
-			Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+			Log: slog.New(slog.DiscardHandler),
 			LookupEnv: func(name string) (string, bool) {
 				return map[string]string{"A": key, "B": "whsec_of_the_plan"}[name], true
 			},

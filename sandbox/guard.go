@@ -15,7 +15,21 @@ import (
 type guard struct {
 	ways     []catalog.Auth // api_key and basic; none: nothing is checked
 	keys     []integration.Secret
-	prefixes []string // how a test key begins
+	prefixes []string                // how a test key begins
+	live     func(token string) bool // nil: tokens are not looked at
+}
+
+// needs has the guard take nothing but tokens that an authorization server gave,
+// where the profile says they stand. Nil: it goes on as it is.
+func (g *guard) needs(o *OAuth) {
+	if o == nil {
+		return
+	}
+	way := catalog.Auth{Kind: "api_key", In: o.config.Auth.In, Name: o.config.Auth.Name, Prefix: o.config.Auth.Prefix}
+	if way.Name == "" {
+		way.In, way.Name, way.Prefix = "header", "Authorization", "Bearer "
+	}
+	g.ways, g.live = []catalog.Auth{way}, o.Live
 }
 
 // newGuard takes every way of the profile that carries a key, for providers
@@ -82,6 +96,9 @@ func present(r *http.Request, way catalog.Auth) (key string, ok bool) {
 const secretMark = "{secret}"
 
 func (g *guard) accepts(key string) bool {
+	if g.live != nil {
+		return g.live(key)
+	}
 	if len(g.keys) == 0 {
 		return len(g.prefixes) == 0 || slices.ContainsFunc(g.prefixes, func(p string) bool { return strings.HasPrefix(key, p) })
 	}

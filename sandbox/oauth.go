@@ -21,7 +21,8 @@ type OAuthConfig struct {
 	Auth catalog.Auth
 	// Variables are the profile's; look-ups among them are answered as well.
 	Variables map[string]catalog.Variable
-	// Values are what look-ups and token answers tell, by variable.
+	// Values are what look-ups and token answers tell, by variable; one that is
+	// missing is an example that fits the profile.
 	Values map[string]string
 	// ClientID and ClientSecret are of the app that is registered here. The
 	// redirect URI must be one of RedirectURIs to the letter.
@@ -88,6 +89,7 @@ func NewOAuth(c OAuthConfig) (*OAuth, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	c.Values = withExamples(c.Variables, c.Values)
 	return &OAuth{config: c, facts: *c.Auth.OAuth, codes: map[string]*grantCode{}, tokens: map[string]*grant{}, access: map[string]*grant{}, devices: map[string]*deviceGrant{}}, nil
 }
 
@@ -134,6 +136,19 @@ func (o *OAuth) Withdraw() {
 
 // ServeHTTP answers as the provider would.
 func (o *OAuth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	handle := o.route(r)
+	if handle == nil {
+		handle = http.NotFound
+	}
+	handle(w, r)
+}
+
+// Answers reports whether a request is one for the authorization server, and not
+// for the provider's API.
+func (o *OAuth) Answers(r *http.Request) bool { return o.route(r) != nil }
+
+// route finds what answers a request; nil: nothing does.
+func (o *OAuth) route(r *http.Request) http.HandlerFunc {
 	f := &o.facts
 	revoking := http.MethodPost
 	if f.Revocation != nil && f.Revocation.Method != "" {
@@ -141,20 +156,21 @@ func (o *OAuth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case r.URL.Path == DevicePath:
-		o.confirm(w, r)
+		return o.confirm
 	case r.Method == http.MethodPost && f.DeviceURL != "" && at(f.DeviceURL, r):
-		o.device(w, r)
+		return o.device
 	case r.Method == http.MethodGet && at(f.AuthorizeURL, r):
-		o.authorize(w, r)
+		return o.authorize
 	case r.Method == revoking && at(f.RevokeURL, r) && (revoking != http.MethodPost || !at(f.TokenURL, r)):
-		o.revoke(w, r)
+		return o.revoke
 	case r.Method == http.MethodPost && f.RefreshURL != "" && at(f.RefreshURL, r):
-		o.token(w, r, true)
+		return func(w http.ResponseWriter, r *http.Request) { o.token(w, r, true) }
 	case r.Method == http.MethodPost && at(f.TokenURL, r):
-		o.token(w, r, false)
-	default:
-		o.lookup(w, r)
+		return func(w http.ResponseWriter, r *http.Request) { o.token(w, r, false) }
+	case o.looksUp(r):
+		return o.lookup
 	}
+	return nil
 }
 
 var hole = regexp.MustCompile(`\\\{[a-z0-9_]+\\\}`)

@@ -297,11 +297,21 @@ func (o *OAuth) revoke(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
+// looksUp reports whether a request asks for a variable.
+func (o *OAuth) looksUp(r *http.Request) bool {
+	for _, v := range o.config.Variables {
+		if v.Ask != nil && r.Method == http.MethodGet && at(v.Ask.URL, r) {
+			return true
+		}
+	}
+	return false
+}
+
 // lookup answers the calls that tell a variable, for who has a token.
 func (o *OAuth) lookup(w http.ResponseWriter, r *http.Request) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	answer, found := "", false
+	answer := ""
 	for name, v := range o.config.Variables {
 		if v.Ask == nil || r.Method != http.MethodGet || !at(v.Ask.URL, r) {
 			continue
@@ -310,15 +320,10 @@ func (o *OAuth) lookup(w http.ResponseWriter, r *http.Request) {
 		if v.URL {
 			value = "https://" + value
 		}
-		found = true
 		if strings.HasPrefix(v.Ask.Path, "0.") && answer == "" {
 			answer = "[]"
 		}
 		answer, _ = sjson.Set(answer, v.Ask.Path, value)
-	}
-	if !found {
-		http.NotFound(w, r)
-		return
 	}
 	o.counts.Lookups++
 	if !o.authorised(r) {

@@ -34,6 +34,10 @@ type Config struct {
 	// their schema has in the document. Nil: samples are made from the schemas.
 	Fixtures []byte
 	Secrets  Secrets
+	// OAuth is the provider's authorization server. It answers at the same address,
+	// and calls need a token that it gave. Nil: there is none, and any bearer
+	// token is taken where the plan wants one.
+	OAuth *OAuth
 	// WebhooksTo is the URL that events are sent to. Empty: they are only kept.
 	WebhooksTo string
 	// LoseEvents is the share of events that calls cause which are never sent, 0
@@ -101,6 +105,7 @@ func New(cfg Config) (*Sandbox, error) {
 	}
 	s.dialect = newDialect(cfg.Plan.Provider.Errors, s.model)
 	s.guard = newGuard(cfg.Plan, cfg.Secrets.APIKeys)
+	s.guard.needs(cfg.OAuth)
 	if s.sender, err = newSender(cfg, s.log); err != nil {
 		return nil, err
 	}
@@ -141,6 +146,10 @@ func (a *answer) set(name, value string) {
 // before, the credential, the path, the idempotency key, the parameters, the
 // effect, faults that come after.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if o := s.cfg.OAuth; o != nil && o.Answers(r) {
+		o.ServeHTTP(w, r)
+		return
+	}
 	if strings.HasPrefix(r.URL.Path, controlPrefix) {
 		s.control.ServeHTTP(w, r)
 		return

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,6 +25,7 @@ import (
 
 type sandboxOptions struct {
 	spec, listen, webhooksTo, faults, environment string
+	redirectURIs                                  []string
 	seed                                          uint64
 }
 
@@ -32,6 +35,9 @@ func newSandbox(ui *terminal) *cobra.Command {
 		Use: "sandbox PLAN", Short: "Stand in for the provider", GroupID: "run", Args: cobra.ExactArgs(1),
 		Long: `Stand in for the provider: answers from its own document, remembers what was created, checks the credential, signs and sends
 webhooks, and misbehaves on request.
+
+Where the plan's credential is one of OAuth it is the authorization server as well: the person consents at once, the app is the plan's
+client_id and client_secret, or sandbox-app and sandbox-secret where those are not set, and calls need a token that it gave.
 
 It takes the credential and signs with the webhook secret that the plan's environment names. /_sandbox/requests shows what came in,
 POST /_sandbox/events sends an event, PUT /_sandbox/faults sets faults.`,
@@ -47,6 +53,7 @@ POST /_sandbox/events sends an event, PUT /_sandbox/faults sets faults.`,
 	f.StringVar(&o.webhooksTo, "webhooks-to", "", "URL that events are sent to; they are only kept when empty")
 	f.StringVar(&o.faults, "faults", "", "file of faults, YAML or JSON")
 	f.StringVar(&o.environment, "environment", "development", "environment of the plan whose secrets are used")
+	f.StringSliceVar(&o.redirectURIs, "redirect-uri", []string{"http://127.0.0.1:8080/oauth/callback", "http://localhost:8080/oauth/callback"}, "where the authorization server may send people back to; may be repeated")
 	f.Uint64Var(&o.seed, "seed", 1, "two sandboxes with one seed answer alike")
 	return cmd
 }
@@ -69,6 +76,9 @@ func runSandbox(ctx context.Context, ui *terminal, file string, o sandboxOptions
 		return fmt.Errorf("--listen %s: %w", o.listen, err)
 	}
 	ui.print("sandbox stands in for %s on http://%s", p.Provider.Name, l.Addr())
+	if config.OAuth != nil {
+		ui.say("people authorise there; they may be sent back to %s", strings.Join(o.redirectURIs, ", "))
+	}
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
@@ -116,6 +126,9 @@ func sandboxConfig(ui *terminal, p *plan.Plan, o sandboxOptions) (sandbox.Config
 	if webhook := resolve(vault.WebhookSecret); len(webhook) > 0 {
 		c.Secrets.Webhook = webhook[0]
 	}
+	if c.OAuth, err = sandboxOAuth(ui, p, o.redirectURIs, resolve); err != nil {
+		return c, err
+	}
 	if len(problems) > 0 {
 		// Without secrets it still answers: any test key is taken, and no
 		// webhook is sent.
@@ -133,6 +146,29 @@ func sandboxConfig(ui *terminal, p *plan.Plan, o sandboxOptions) (sandbox.Config
 		}
 	}
 	return c, nil
+}
+
+// sandboxOAuth is the authorization server of a plan; nil where its credential
+// needs none.
+func sandboxOAuth(ui *terminal, p *plan.Plan, redirectURIs []string, resolve func(string) []integration.Secret) (*sandbox.OAuth, error) {
+	i := slices.IndexFunc(p.Provider.Auth, func(a catalog.Auth) bool { return a.Kind == p.Auth.Use })
+	if i < 0 || p.Provider.Auth[i].OAuth == nil || p.Provider.Auth[i].Kind == "oauth1" {
+		return nil, nil //nolint:nilnil // most plans need none
+	}
+	c := sandbox.OAuthConfig{
+		Auth: p.Provider.Auth[i], Variables: p.Provider.API.Variables, ClientID: "sandbox-app", ClientSecret: "sandbox-secret", RedirectURIs: redirectURIs,
+	}
+	if id := resolve("client_id"); len(id) > 0 {
+		c.ClientID = id[0].Reveal()
+	} else {
+		ui.say("client_id is %s", c.ClientID)
+	}
+	if secret := resolve("client_secret"); len(secret) > 0 {
+		c.ClientSecret = secret[0].Reveal()
+	} else {
+		ui.say("client_secret is %s", c.ClientSecret)
+	}
+	return sandbox.NewOAuth(c)
 }
 
 func sandboxDocument(ui *terminal, p *plan.Plan, spec string) (*openapi.Document, error) {

@@ -35,7 +35,7 @@ const (
 	TaskRefresh   ConnectionTask = "refresh"    // its credential expires soon
 	TaskKeepAlive ConnectionTask = "keep_alive" // the provider ends credentials that are not used
 	TaskRevoke    ConnectionTask = "revoke"     // it is disconnected and the provider has to be told (R2.6)
-	TaskCheck     ConnectionTask = "check"      // it is to be seen whether the credential still works
+	TaskCheck     ConnectionTask = "check"      // it is to be seen whether the credential still works, or a person has confirmed a device code
 )
 
 // Connection is one tenant's authorised link to one service in one environment.

@@ -17,6 +17,7 @@ import (
 	"github.com/sallyport/sallyport/credential/oauth"
 	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/store/sqlite"
+	"github.com/sallyport/sallyport/test/services"
 	"github.com/sallyport/sallyport/vault"
 )
 
@@ -32,7 +33,9 @@ func TestMain(m *testing.M) {
 	if folder := os.Getenv(killFolder); folder != "" {
 		os.Exit(renewAndDie(folder))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	services.EndShared()
+	os.Exit(code)
 }
 
 // renewAndDie renews the one connection of a database and is killed at a step,

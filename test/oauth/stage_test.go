@@ -23,6 +23,8 @@ import (
 	"github.com/sallyport/sallyport/credential/oauth"
 	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/sandbox"
+	"github.com/sallyport/sallyport/store"
+	opened "github.com/sallyport/sallyport/store/open"
 	"github.com/sallyport/sallyport/store/sqlite"
 	"github.com/sallyport/sallyport/vault"
 )
@@ -72,7 +74,8 @@ type stage struct {
 	t        testing.TB
 	clock    *clock
 	server   *sandbox.OAuth
-	store    *sqlite.Store
+	store    store.Store
+	database string
 	sealer   *vault.Sealer
 	services []connect.Service
 	log      *bytes.Buffer
@@ -136,7 +139,10 @@ var emptyDatabase = sync.OnceValue(func() []byte {
 func open(t testing.TB, server *sandbox.OAuth, transport http.RoundTripper, service connect.Service, tick *clock) *stage {
 	t.Helper()
 	s := &stage{t: t, clock: tick, server: server, log: &bytes.Buffer{}, folder: t.TempDir()}
-	if err := os.WriteFile(filepath.Join(s.folder, "test.db"), emptyDatabase(), 0o600); err != nil {
+	s.database = "sqlite:" + filepath.Join(s.folder, "test.db")
+	if strings.HasPrefix(t.Name(), onPostgres+"/") {
+		s.database = postgresDatabase(t)
+	} else if err := os.WriteFile(filepath.Join(s.folder, "test.db"), emptyDatabase(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := vault.CreateKeyset(filepath.Join(s.folder, "keyset.json")); err != nil {
@@ -155,20 +161,20 @@ func open(t testing.TB, server *sandbox.OAuth, transport http.RoundTripper, serv
 func (s *stage) reopen() {
 	t, folder := s.t, s.folder
 	t.Helper()
-	store, err := sqlite.Open(context.Background(), filepath.Join(folder, "test.db"), sqlite.Options{Now: s.clock.Now})
+	kept, err := opened.Database(context.Background(), s.database, opened.Options{Now: s.clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = store.Close() })
+	t.Cleanup(func() { _ = kept.Close() })
 	master, err := vault.OpenKeyset(filepath.Join(folder, "keyset.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealer, err := vault.NewSealer(vault.SealerConfig{Keys: store, Master: master, Now: s.clock.Now})
+	sealer, err := vault.NewSealer(vault.SealerConfig{Keys: kept, Master: master, Now: s.clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.store, s.sealer = store, sealer
+	s.store, s.sealer = kept, sealer
 	s.Connections = s.instance("one", nil)
 }
 

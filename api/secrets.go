@@ -83,6 +83,7 @@ type leakedInput struct {
 		Service     string `json:"service,omitempty" maxLength:"64" doc:"with name: a secret of this service's plan"`
 		Name        string `json:"name,omitempty" maxLength:"64" example:"api_key"`
 		Fingerprint string `json:"fingerprint,omitempty" pattern:"^[0-9a-f]{8}$" doc:"which value of it; without it the one in use. Never the value."`
+		Revoked     bool   `json:"revoked,omitempty" doc:"somebody has revoked it at the provider"`
 		Connection  string `json:"connection,omitempty" maxLength:"64" doc:"instead of service and name: all credentials of this connection"`
 	}
 }
@@ -160,6 +161,9 @@ func (s *server) markLeaked(ctx context.Context, in *leakedInput) (*leakOutput, 
 		return nil, s.failed(err, "secret")
 	}
 	out.Body.Steps = stepsOfPlan(&out.Body, &mark)
+	if !b.Revoked {
+		out.Body.Steps = append(out.Body.Steps, fmt.Sprintf("revoke the leaked %s (%s) at the provider of %s; nobody but a person can, then say so with --revoked", b.Name, fingerprint, b.Service))
+	}
 	return out, nil
 }
 
@@ -262,7 +266,7 @@ func stepsOfPlan(v *LeakView, l *integration.LeakedSecret) []string {
 			steps = append(steps, fmt.Sprintf("connection %s of %s at %s has the same value: sallyport secrets leaked --connection %s", c.ID, c.Tenant, c.Service, c.ID))
 		}
 	}
-	return append(steps, fmt.Sprintf("revoke the leaked %s (%s) at the provider of %s; nobody but a person can", l.Name, l.Fingerprint, l.Service))
+	return steps
 }
 
 func (s *server) leakedConnection(ctx context.Context, id string) (*leakOutput, error) {

@@ -102,15 +102,19 @@ func TestLeakedSecret(t *testing.T) {
 	if steps := strs(again.json(t)["steps"]); len(steps) != 2 || again.json(t)["replaced"] != true {
 		t.Errorf("replaced: %s", again.text)
 	}
+	revoked := b.do(b.admin, http.MethodPost, leakedPath, `{"service":"stripe","name":"api_key","fingerprint":"`+print+`","revoked":true}`)
+	if steps := strs(revoked.json(t)["steps"]); len(steps) != 1 || !strings.Contains(steps[0], "production") {
+		t.Errorf("revoked: %s", revoked.text)
+	}
 	list := b.do(b.admin, http.MethodGet, leakedPath, "")
 	if marks := list.json(t)["leaked"].([]any); len(marks) != 1 || marks[0].(map[string]any)["environment"] != "development" {
 		t.Errorf("%s", list.text)
 	}
-	if gone := b.do(b.admin, http.MethodDelete, leakedPath+"/"+print, ""); gone.status != http.StatusNoContent || heard != 3 {
+	if gone := b.do(b.admin, http.MethodDelete, leakedPath+"/"+print, ""); gone.status != http.StatusNoContent || heard != 4 {
 		t.Errorf("%d %s, heard %d", gone.status, gone.text, heard)
 	}
 	b.do(b.admin, http.MethodDelete, leakedPath+"/"+print, "").problem(t, http.StatusNotFound, "not_found")
-	if got := b.audited(); !slices.Equal(got, []string{"secret.unmarked " + print, "secret.leaked " + print, "secret.leaked " + print}) {
+	if got := b.audited(); !slices.Equal(got, []string{"secret.unmarked " + print, "secret.leaked " + print, "secret.leaked " + print, "secret.leaked " + print}) {
 		t.Errorf("audit %v", got)
 	}
 	noCanary(t, b, a.text, again.text, list.text)

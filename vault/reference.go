@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -87,6 +89,50 @@ func (r *Resolver) All(ctx context.Context, reference string) ([]integration.Sec
 		return nil, fmt.Errorf("%s: %w", reference, err)
 	}
 	return []integration.Secret{secret}, nil
+}
+
+// ErrElsewhere says that the secret behind a reference can't be written by us.
+var ErrElsewhere = errors.New("the secret lies where we can't write it")
+
+// Put writes a new value where a reference points: file: and vault: are. A file
+// is replaced as a whole and keeps its mode; a new one only its owner may read.
+// It is ErrElsewhere for the others.
+func (r *Resolver) Put(ctx context.Context, reference string, value integration.Secret) error {
+	scheme, rest, _ := strings.Cut(reference, ":")
+	var err error
+	switch scheme {
+	case "file":
+		err = writeFile(rest, value)
+	case "vault":
+		var client *hashicorp.Client
+		if client, err = r.vault(); err == nil {
+			err = client.Put(ctx, rest, value)
+		}
+	default:
+		return ErrElsewhere
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", reference, err)
+	}
+	return nil
+}
+
+func writeFile(path string, value integration.Secret) error {
+	mode := fs.FileMode(0o600)
+	if info, err := os.Stat(path); err == nil {
+		mode = info.Mode().Perm()
+	}
+	staged, err := stage(path, []byte(value.Reveal()))
+	if err != nil {
+		return err
+	}
+	if err = os.Chmod(staged, mode); err == nil {
+		err = os.Rename(staged, path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(staged))
+	}
+	return syncFolder(filepath.Dir(path))
 }
 
 // fetcher is a vault that is asked over the network.

@@ -95,6 +95,9 @@ func (g *gateway) do(ctx context.Context, method, path string, query url.Values,
 	if resp.StatusCode >= 300 {
 		return refusal(resp, b)
 	}
+	if resp.StatusCode == http.StatusNoContent {
+		return nil
+	}
 	if err := json.Unmarshal(b, out); err != nil {
 		return fmt.Errorf("%s does not answer as a gateway does: %w", g.address, err)
 	}

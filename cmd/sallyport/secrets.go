@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/sallyport/sallyport/api"
 	"github.com/sallyport/sallyport/catalog"
 	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/plan"
@@ -33,7 +35,7 @@ No value is ever printed: a fingerprint, the first eight hex digits of its SHA-2
 	keys := sealing{ui: ui}
 	keys.flags(cmd)
 	plans := planned{ui: ui}
-	cmd.AddCommand(newSecretsList(ui, &keys, &plans), newSecretsReplace(ui, &plans), newSecretsLeaked(ui, &keys), newSecretsRotate(ui, &keys), newSecretsKeyset(ui), newSecretsErasureKeys(ui))
+	cmd.AddCommand(newSecretsList(ui, &keys, &plans), newSecretsReplace(ui, &plans), newSecretsLeaked(ui, &keys, &plans), newSecretsRotate(ui, &keys), newSecretsKeyset(ui), newSecretsErasureKeys(ui))
 	return cmd
 }
 
@@ -101,7 +103,7 @@ type secretView struct {
 }
 
 func (t *terminal) listSecrets(ctx context.Context, s store.Store, plans []*plan.Plan, environment, output string) error {
-	resolver := vault.NewResolver(func(name string) (string, bool) { v := t.getenv(name); return v, v != "" })
+	resolver := t.resolver()
 	views := []secretView{}
 	var problems []error
 	for _, p := range plans {
@@ -224,121 +226,147 @@ rotate.`,
 }
 
 func newSecretsReplace(ui *terminal, plans *planned) *cobra.Command {
+	var connection string
+	g := gateway{ui: ui}
 	cmd := &cobra.Command{
 		Use: "replace SERVICE NAME", Short: "Put a new value in place of a secret, with overlap", Args: cobra.ExactArgs(2),
-		Long: `Put a new value in place of a secret of a plan. It is read from the terminal without being shown, or from standard input.
+		Long: `Put a new value in place of a secret. It is read from the terminal without being shown, or from standard input.
 
-A secret in a file is replaced: where the plan names two files, the second gets the value of the first, so that both are accepted; then the
-first gets the new one. The gateway reads it within a minute, or on SIGHUP. For a secret that lies elsewhere this says what to change there.`,
-		Example: "  sallyport secrets replace stripe webhook_secret --environment production < new-secret",
-		RunE: func(_ *cobra.Command, args []string) error {
-			list, err := plans.load()
+A plan's secret in a file is replaced: where the plan names two files, the second gets the value of the first, so that both are accepted; then
+the first gets the new one. One in a HashiCorp Vault gets a new version; with ?versions=2 in the plan the one before stays valid. The gateway
+reads it within a minute, or on SIGHUP. For a secret that lies elsewhere this says what to change there.
+
+With --connection it is a key of that customer's connection, which the gateway keeps sealed: the new one is tried at the provider first, and
+calls use the old one until it works. Revoke the old one at the provider a minute later.` + gatewayHelp,
+		Example: `  sallyport secrets replace stripe webhook_secret --environment production < new-secret
+  sallyport secrets replace sendgrid api_key --connection 01996f6e-7c1a-7b1e-9d52-6f2f0d7c1a11 < new-key`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if connection != "" {
+				return g.replaceOf(cmd.Context(), args[0], args[1], connection)
+			}
+			references, err := plans.references(args[0], args[1])
 			if err != nil {
 				return err
 			}
-			i := slices.IndexFunc(list, func(p *plan.Plan) bool { return p.Service == args[0] })
-			if i < 0 {
-				return fmt.Errorf("there is no plan for %q in %s", args[0], plans.folder)
-			}
-			references := list[i].Environments[plans.environment].Secrets[args[1]]
-			if len(references) == 0 {
-				return fmt.Errorf("%s: environments.%s has no secret %q", args[0], plans.environment, args[1])
-			}
-			return ui.replaceSecret(args[0], args[1], references)
+			return ui.replaceSecret(cmd.Context(), args[0], args[1], references)
 		},
 	}
 	plans.flags(cmd)
+	g.flags(cmd)
+	cmd.Flags().StringVar(&connection, "connection", "", "id of a customer's connection")
 	return cmd
 }
 
-func (t *terminal) replaceSecret(service, name string, references catalog.OneOrMore) error {
-	path, ok := strings.CutPrefix(references[0], "file:")
-	if !ok {
-		return elsewhere(service, name, references)
+// references are where a plan says that a secret is.
+func (p *planned) references(service, name string) (catalog.OneOrMore, error) {
+	list, err := p.load()
+	if err != nil {
+		return nil, err
 	}
-	secret, err := t.newSecret(service + " " + name)
+	i := slices.IndexFunc(list, func(p *plan.Plan) bool { return p.Service == service })
+	if i < 0 {
+		return nil, fmt.Errorf("there is no plan for %q in %s", service, p.folder)
+	}
+	references := list[i].Environments[p.environment].Secrets[name]
+	if len(references) == 0 {
+		return nil, fmt.Errorf("%s: environments.%s has no secret %q", service, p.environment, name)
+	}
+	return references, nil
+}
+
+// replaceOf has the gateway replace a key of a connection.
+func (g *gateway) replaceOf(ctx context.Context, service, name, connection string) error {
+	secret, err := g.ui.newSecret("new " + name + " of connection " + connection)
 	if err != nil {
 		return err
 	}
-	overlap := false
-	if len(references) > 1 {
-		var before string
-		if before, overlap = strings.CutPrefix(references[1], "file:"); overlap {
-			old, err := vault.Resolve(references[0], nil)
-			if err != nil {
-				return err
-			}
-			if err := writeSecret(before, old); err != nil {
-				return err
-			}
-		}
+	in := map[string]any{"connection": connection, "secrets": map[string]string{name: secret.Reveal()}}
+	var out api.Connecting
+	if err := g.do(ctx, http.MethodPost, "/api/v1/integrations/"+url.PathEscape(service)+"/secrets", nil, in, &out); err != nil {
+		return err
 	}
-	if err := writeSecret(path, secret); err != nil {
+	return g.show(out, func() {
+		g.ui.print("%s of connection %s is now %s; revoke the old one at the provider in a minute, when no instance uses it any more", name, connection, secret.Fingerprint())
+		if out.Untried {
+			g.ui.say("nobody knows a harmless call to try it with: see whether the next call works")
+		}
+	})
+}
+
+func (t *terminal) resolver() *vault.Resolver {
+	return vault.NewResolver(func(name string) (string, bool) { v := t.getenv(name); return v, v != "" })
+}
+
+func (t *terminal) replaceSecret(ctx context.Context, service, name string, references catalog.OneOrMore) error {
+	resolver := t.resolver()
+	scheme, _, _ := strings.Cut(references[0], ":")
+	if scheme != "file" && scheme != "vault" {
+		return fmt.Errorf("%s of %s is not stored with us: %s", name, service, elsewhere(name, references))
+	}
+	secret, err := t.newSecret("new value of " + service + " " + name)
+	if err != nil {
+		return err
+	}
+	overlap := strings.Contains(references[0], "?versions=")
+	if len(references) > 1 && scheme == "file" && strings.HasPrefix(references[1], "file:") {
+		old, err := resolver.All(ctx, references[0])
+		if err != nil {
+			return err
+		}
+		if err := resolver.Put(ctx, references[1], old[0]); err != nil {
+			return err
+		}
+		overlap = true
+	}
+	if err := resolver.Put(ctx, references[0], secret); err != nil {
 		return err
 	}
 	t.say("%s of %s is now %s; the gateway reads it within a minute, or on SIGHUP", name, service, secret.Fingerprint())
-	if !overlap {
+	switch {
+	case overlap:
+	case scheme == "vault":
+		t.say("the old value is not accepted any more; for an overlap, write %s?versions=2 in the plan", references[0])
+	default:
 		t.say("the old value is not accepted any more; for an overlap, name a second file: %s: [%s, %s.before]", name, references[0], references[0])
 	}
 	return nil
 }
 
 // elsewhere says what to do about a secret that we can't write.
-func elsewhere(service, name string, references catalog.OneOrMore) error {
+func elsewhere(name string, references catalog.OneOrMore) string {
 	scheme, rest, _ := strings.Cut(references[0], ":")
-	var how string
 	switch scheme {
 	case "env":
-		how = fmt.Sprintf("set %s to the new value, keep the old one in another variable that the plan names second (%s: [env:%s, env:%s_BEFORE]), and restart the gateway", rest, name, rest, rest)
-	case "vault":
-		how = fmt.Sprintf("write a new version at %s; with %s?versions=2 in the plan the one before stays valid. The gateway reads it within a minute", rest, references[0])
+		return fmt.Sprintf("set %s to the new value, keep the old one in another variable that the plan names second (%s: [env:%s, env:%s_BEFORE]), and restart the gateway", rest, name, rest, rest)
 	case "ssm":
-		how = fmt.Sprintf("put the new value with: aws ssm put-parameter --overwrite --type SecureString --name %s; name the version before second in the plan for an overlap. The gateway reads it within a minute", rest)
-	default:
-		how = "change it where it lies"
+		return fmt.Sprintf("put the new value with: aws ssm put-parameter --overwrite --type SecureString --name %s; name the version before second in the plan for an overlap. The gateway reads it within a minute", rest)
 	}
-	return fmt.Errorf("%s of %s is not stored with us: %s", name, service, how)
+	return "change it where it lies"
 }
 
 // newSecret reads a value without showing it.
 func (t *terminal) newSecret(what string) (integration.Secret, error) {
+	secret, err := t.maybeSecret(what)
+	if err == nil && secret.IsZero() {
+		err = errors.New("the new value is empty; nothing was done")
+	}
+	return secret, err
+}
+
+// maybeSecret is newSecret where there may be none.
+func (t *terminal) maybeSecret(what string) (integration.Secret, error) {
 	var b []byte
 	var err error
 	if in, ok := t.rawIn.(*os.File); ok && term.IsTerminal(int(in.Fd())) {
-		fmt.Fprintf(t.err, "new value of %s (not shown): ", what)
+		fmt.Fprintf(t.err, "%s (not shown): ", what)
 		b, err = term.ReadPassword(int(in.Fd()))
 		fmt.Fprintln(t.err)
 	} else {
 		b, err = io.ReadAll(io.LimitReader(t.in, 64<<10))
 	}
 	if err != nil {
-		return integration.Secret{}, fmt.Errorf("reading the new value: %w", err)
+		return integration.Secret{}, fmt.Errorf("reading the value: %w", err)
 	}
 	defer clear(b)
-	v := strings.TrimRight(string(b), "\r\n")
-	if v == "" {
-		return integration.Secret{}, errors.New("the new value is empty; nothing was done")
-	}
-	return integration.NewSecret(v), nil
-}
-
-// writeSecret replaces a file as a whole; its mode stays, a new one is 0600.
-func writeSecret(path string, secret integration.Secret) error {
-	mode := fs.FileMode(0o600)
-	if info, err := os.Stat(path); err == nil {
-		mode = info.Mode().Perm()
-	}
-	staged, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("file:%s: %w", path, err)
-	}
-	_, err = staged.WriteString(secret.Reveal())
-	err = errors.Join(err, staged.Chmod(mode), staged.Sync(), staged.Close())
-	if err == nil {
-		err = os.Rename(staged.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("file:%s: %w", path, err), os.Remove(staged.Name()))
-	}
-	return nil
+	return integration.NewSecret(strings.TrimRight(string(b), "\r\n")), nil
 }

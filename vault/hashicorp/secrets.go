@@ -3,6 +3,7 @@ package hashicorp
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -104,6 +105,37 @@ func (c *Client) version(ctx context.Context, r reference, version int) (secret 
 		return secret, 0, fmt.Errorf("%w: %q holds no text", errNoField, r.field)
 	}
 	return integration.NewSecret(value), out.Metadata.Version, nil
+}
+
+// Put writes a new version of a secret with another value in the field that a
+// reference names; its other fields stay. When somebody else writes at the same
+// time nothing is written. The policy must allow create and update on the path.
+func (c *Client) Put(ctx context.Context, reference string, value integration.Secret) error {
+	r, err := parse(reference)
+	if err != nil {
+		return err
+	}
+	path := escape(r.mount) + "/data/" + escape(r.path)
+	var kept struct {
+		Data     map[string]json.RawMessage `json:"data"`
+		Metadata struct {
+			Version int `json:"version"`
+		} `json:"metadata"`
+	}
+	var status *StatusError
+	if err := c.do(ctx, http.MethodGet, path, nil, nil, &kept); err != nil && (!errors.As(err, &status) || status.Status != http.StatusNotFound) {
+		return err
+	}
+	if kept.Data == nil {
+		kept.Data = map[string]json.RawMessage{}
+	}
+	text, err := json.Marshal(value.Reveal())
+	if err != nil {
+		return errors.New("the value can't be written as JSON")
+	}
+	defer clear(text)
+	kept.Data[r.field] = text
+	return c.do(ctx, http.MethodPost, path, nil, map[string]any{"data": kept.Data, "options": map[string]int{"cas": kept.Metadata.Version}}, nil)
 }
 
 // Transit has the server seal: the key never leaves it. It is a vault.Master.

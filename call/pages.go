@@ -83,8 +83,8 @@ func (s *Service) pages(ctx context.Context, first *http.Request, ask asked, opt
 			return nil, err
 		}
 		resp, err := s.run(r.Context(), j)
-		if err == nil && j.call.Failure != nil && resp.StatusCode < 400 { // R4.9: an error inside a success
-			_ = resp.Body.Close() // the failure says it
+		if err == nil && j.call.Failure != nil {
+			_ = resp.Body.Close() // the failure says it, without our credential, which a provider may repeat
 			return nil, j.call.Failure
 		}
 		return resp, err

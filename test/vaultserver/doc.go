@@ -2,7 +2,7 @@
 // package vault log in, read secrets and seal data keys there. It is a module of
 // its own, so that the server's dependencies are nobody else's:
 //
-//	cd test/vaultserver && go test ./...
+//	make test-vault
 //
 // The server is version 1.13, under the Mozilla Public License.
 package vaultserver

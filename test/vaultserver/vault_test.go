@@ -29,6 +29,7 @@ type running struct {
 
 const policy = `
 path "kv/data/*" { capabilities = ["read"] }
+path "kv/data/team/mine" { capabilities = ["read", "create", "update"] }
 path "transit/encrypt/sallyport" { capabilities = ["update"] }
 path "transit/decrypt/sallyport" { capabilities = ["update"] }
 `
@@ -178,5 +179,32 @@ func TestTransit(t *testing.T) {
 	must(t, err)
 	if got, err := fresh.Open(t.Context(), place, sealed); err != nil || got.Reveal() != "canary-token" {
 		t.Errorf("opened %v", err)
+	}
+}
+
+// R2.9: a new value is written as a new version, the other fields stay, and what
+// the policy does not allow is refused with nothing shown.
+func TestPut(t *testing.T) {
+	r := start(t)
+	resolver := vault.NewResolver(r.lookup)
+	r.write(t, "kv/data/team/mine", map[string]any{"data": map[string]any{"key": "canary-one", "id": 12345678901234567, "note": "<kept>"}})
+	before, err := r.admin.Logical().Read("kv/data/team/mine")
+	must(t, err)
+	must(t, resolver.Put(t.Context(), "vault:kv/team/mine#key?versions=2", integration.NewSecret("canary-two")))
+	got, err := resolver.All(t.Context(), "vault:kv/team/mine#key?versions=2")
+	if err != nil || len(got) != 2 || got[0].Reveal() != "canary-two" || got[1].Reveal() != "canary-one" {
+		t.Errorf("%d values, %v", len(got), err)
+	}
+	kept, err := r.admin.Logical().Read("kv/data/team/mine")
+	must(t, err)
+	if data := kept.Data["data"].(map[string]any); data["id"] != before.Data["data"].(map[string]any)["id"] || data["note"] != "<kept>" {
+		t.Errorf("the other fields are %v", data)
+	}
+	r.write(t, "kv/data/app", map[string]any{"data": map[string]any{"key": "canary-three"}})
+	if err := resolver.Put(t.Context(), "vault:kv/app#key", integration.NewSecret("canary-four")); err == nil || !strings.Contains(err.Error(), "the policy of our token") || strings.Contains(err.Error(), "canary") {
+		t.Errorf("without the right: %v", err)
+	}
+	if got, err := resolver.All(t.Context(), "vault:kv/app#key"); err != nil || got[0].Reveal() != "canary-three" {
+		t.Errorf("it was written: %v", err)
 	}
 }

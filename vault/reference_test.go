@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -258,5 +261,38 @@ func BenchmarkUsed(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		u.Used(about, false)
+	}
+}
+
+// R2.9: a file is replaced as a whole and keeps its mode; what lies elsewhere is
+// not ours to write.
+func TestPut(t *testing.T) {
+	t.Parallel()
+	r, dir := vault.NewResolver(lookup(nil)), t.TempDir()
+	path := filepath.Join(dir, "key")
+	for i, mode := range []os.FileMode{0o600, 0o640} {
+		want := fmt.Sprint("canary-", i)
+		if err := r.Put(t.Context(), "file:"+path, integration.NewSecret(want)); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(path)
+		got, resolveErr := vault.Resolve("file:"+path, nil)
+		if err != nil || resolveErr != nil || got.Reveal() != want || info.Mode().Perm() != mode {
+			t.Errorf("%q, mode %v, %v", got.Reveal(), info.Mode(), err)
+		}
+		if err := os.Chmod(path, 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("%d files, %v", len(left), err)
+	}
+	for _, reference := range []string{"env:KEY", "ssm:/key", "canary-value", ""} {
+		if err := r.Put(t.Context(), reference, integration.NewSecret("canary-x")); !errors.Is(err, vault.ErrElsewhere) || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%q: %v", reference, err)
+		}
+	}
+	if err := r.Put(t.Context(), "file:"+filepath.Join(dir, "none", "key"), integration.NewSecret("canary-x")); err == nil || strings.Contains(err.Error(), "canary-x") {
+		t.Errorf("a folder that is not there: %v", err)
 	}
 }

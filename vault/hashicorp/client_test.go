@@ -25,6 +25,7 @@ type server struct {
 	logins int
 	token  string
 	login  map[string]string
+	put    map[string]any
 	mux    *http.ServeMux
 }
 
@@ -64,6 +65,21 @@ func newServer(t *testing.T) (*server, string) {
 			return
 		}
 		answer(w, http.StatusOK, map[string]any{"data": map[string]any{"data": map[string]any{"key": value, "number": 1}, "metadata": map[string]int{"version": version}}})
+	}))
+	s.mux.HandleFunc("POST /v1/secret/data/{path...}", with(func(w http.ResponseWriter, r *http.Request) {
+		var in struct {
+			Data    map[string]any
+			Options struct{ CAS int }
+		}
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+			t.Error(err)
+		}
+		if in.Options.CAS != 3 {
+			answer(w, http.StatusBadRequest, map[string]any{"errors": []string{"check-and-set parameter did not match the current version"}})
+			return
+		}
+		s.put = in.Data
+		answer(w, http.StatusOK, map[string]any{"data": map[string]any{"version": 4}})
 	}))
 	s.mux.HandleFunc("GET /v1/moved/data/x", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/v1/elsewhere", http.StatusTemporaryRedirect)
@@ -211,4 +227,23 @@ func FuzzReference(f *testing.F) {
 			t.Fatalf("%q asked for %s", reference, asked)
 		}
 	})
+}
+
+// R2.9: a value is written over the version that was read, and with the fields
+// beside it.
+func TestPut(t *testing.T) {
+	t.Parallel()
+	s, address := newServer(t)
+	c := client(t, map[string]string{"VAULT_ADDR": address, "VAULT_NAMESPACE": "team", "VAULT_ROLE_ID": "role", "VAULT_SECRET_ID": "canary-id"})
+	if err := c.Put(t.Context(), "secret/x#key?versions=2", integration.NewSecret("canary-four")); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.put) != 2 || s.put["key"] != "canary-four" || s.put["number"] != 1.0 {
+		t.Errorf("written: %v", s.put)
+	}
+	for reference, want := range map[string]string{"secret/x": "MOUNT/PATH#FIELD", "nowhere/x#key": "404", "nonsense/x#key": "not as documented"} {
+		if err := c.Put(t.Context(), reference, integration.NewSecret("canary-five")); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s: %v, want %q", reference, err, want)
+		}
+	}
 }

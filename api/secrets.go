@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -144,7 +146,8 @@ func (s *server) markLeaked(ctx context.Context, in *leakedInput) (*leakOutput, 
 	if fingerprint == "" {
 		if len(values) == 0 {
 			return nil, &problem.Problem{
-				Status: http.StatusNotFound, Code: "not_found", Detail: fmt.Sprintf("environments.%s of %s has no secret %s", one.Environment, b.Service, quoted(b.Name)),
+				Status: http.StatusNotFound, Code: "not_found", Detail: fmt.Sprintf("environments.%s of %s has no secret of that name; it has %s", one.Environment, b.Service,
+					strings.Join(slices.Sorted(maps.Keys(one.Plan.Environments[one.Environment].Secrets)), ", ")),
 				Hint: "a destination's signing secret is not marked; replace it where it lies",
 			}
 		}

@@ -152,7 +152,7 @@ func (s *service) given(secrets map[string]integration.Secret, variables map[str
 	}
 	for name := range secrets {
 		if !known[name] {
-			problems = append(problems, fmt.Sprintf("secrets.%.64s is not asked for", name))
+			problems = append(problems, "secrets."+shown(name)+" is not asked for")
 		}
 	}
 	for name, value := range variables {
@@ -165,6 +165,15 @@ func (s *service) given(secrets map[string]integration.Secret, variables map[str
 	}
 	slices.Sort(problems)
 	return &RequestError{Problems: problems}
+}
+
+// shown is a name that somebody gave, or a stand-in where it may be a secret in
+// the wrong place: names have small letters only.
+func shown(name string) string {
+	if len(name) > 32 || strings.ContainsFunc(name, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') }) {
+		return "(a name that is not shown)"
+	}
+	return name
 }
 
 // RequestError says what is wrong with what somebody gave. It shows no value.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -269,7 +270,8 @@ func (p *planned) references(service, name string) (catalog.OneOrMore, error) {
 	}
 	references := list[i].Environments[p.environment].Secrets[name]
 	if len(references) == 0 {
-		return nil, fmt.Errorf("%s: environments.%s has no secret %q", service, p.environment, name)
+		known := slices.Sorted(maps.Keys(list[i].Environments[p.environment].Secrets))
+		return nil, fmt.Errorf("%s: environments.%s has no secret of that name; it has %s", service, p.environment, strings.Join(known, ", ")) // the name may be a value in the wrong place
 	}
 	return references, nil
 }

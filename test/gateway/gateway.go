@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -123,6 +124,14 @@ func (p *Process) Log() string { return p.log.String() }
 func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()
 	p.wait()
+}
+
+// Abort has it die with the stacks of all its goroutines in its log, as a crash
+// does, and waits until it is gone.
+func (p *Process) Abort() error {
+	err := p.cmd.Process.Signal(syscall.SIGQUIT)
+	p.wait()
+	return err
 }
 
 // Stop asks it to stop and returns its exit error, if any.

@@ -131,13 +131,13 @@ func compile(s Service) (map[string]*route, error) {
 	}
 	var problems []error
 	for name, handling := range s.Plan.Webhooks.Events {
-		r := &route{from: handling.From, destination: handling.To, secret: s.Secret}
-		if handling.To != "" {
-			target, ok := s.Plan.Destinations[handling.To]
+		r := &route{from: handling.From, secret: s.Secret}
+		for _, to := range handling.Destinations() {
+			target, ok := s.Plan.Destinations[to]
 			if !ok {
-				problems = append(problems, fmt.Errorf("%s: webhooks.events.%s.to: there is no destination %q", s.Plan.Service, name, handling.To))
+				problems = append(problems, fmt.Errorf("%s: webhooks.events.%s.to: there is no destination %q", s.Plan.Service, name, to))
 			}
-			r.target = target
+			r.destination, r.target = to, target
 		}
 		if handling.From != "" {
 			path, err := extract.Parse("json:" + handling.From)

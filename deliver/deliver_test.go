@@ -20,6 +20,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"go.uber.org/goleak"
 
+	"github.com/sallyport/sallyport/catalog"
 	"github.com/sallyport/sallyport/deliver"
 	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/plan"
@@ -38,11 +39,11 @@ func testPlan(url string) *plan.Plan {
 			{External: "status", Type: "string", Internal: "status", As: "enum", Values: map[string]string{"paid": "PAID"}, Unknown: "fail"},
 		}},
 		Webhooks: &plan.Webhooks{Events: map[string]plan.EventHandling{
-			"invoice.paid":  {From: "data.object", Map: "invoice", To: "billing"},
-			"customer.made": {To: "billing"},
+			"invoice.paid":  {From: "data.object", Map: "invoice", To: catalog.OneOrMore{"billing"}},
+			"customer.made": {To: catalog.OneOrMore{"billing"}},
 			"handled":       {From: "data.object"},
 		}},
-		Destinations: map[string]plan.Destination{"billing": {URL: url, Secret: "env:X", Timeout: plan.Duration(5 * time.Second)}},
+		Destinations: map[string]plan.Destination{"billing": {URL: url, Secret: catalog.OneOrMore{"env:X"}, Timeout: plan.Duration(5 * time.Second)}},
 	}
 }
 
@@ -126,7 +127,7 @@ func TestDeliversSignedCloudEvent(t *testing.T) {
 		}))
 		defer destination.Close()
 		b := newBundle(t, nil, secret, func(p *plan.Plan) {
-			p.Destinations["billing"] = plan.Destination{URL: destination.URL + "/stripe?x=1", Secret: "env:X"}
+			p.Destinations["billing"] = plan.Destination{URL: destination.URL + "/stripe?x=1", Secret: catalog.OneOrMore{"env:X"}}
 		})
 		out := b.Deliver(t.Context(), testEvent("invoice.paid", paid))
 		if out.Status != integration.EventProcessed || out.Error != "" || out.Released || len(out.Deliveries) != 1 {
@@ -317,7 +318,7 @@ func TestUnreachable(t *testing.T) {
 	closed := httptest.NewServer(nil)
 	closed.Close()
 	b := newBundle(t, nil, canary, func(p *plan.Plan) {
-		p.Destinations["billing"] = plan.Destination{URL: strings.Replace(closed.URL, "http://", "http://user:url-canary@", 1) + "/?token=url-canary", Secret: "env:X"}
+		p.Destinations["billing"] = plan.Destination{URL: strings.Replace(closed.URL, "http://", "http://user:url-canary@", 1) + "/?token=url-canary", Secret: catalog.OneOrMore{"env:X"}}
 	})
 	out := b.Deliver(t.Context(), testEvent("invoice.paid", paid))
 	if out.Status != integration.EventReceived || !strings.Contains(out.Error, "could not be reached") || strings.Contains(out.Error+b.log.String(), "url-canary") {
@@ -431,7 +432,7 @@ func TestNewNamesEveryMistake(t *testing.T) {
 	t.Parallel()
 	p := testPlan("http://x")
 	p.Webhooks.Events = map[string]plan.EventHandling{
-		"a": {To: "nowhere"}, "b": {From: "data..object", To: "billing"}, "c": {Map: "nothing", To: "billing"},
+		"a": {To: catalog.OneOrMore{"nowhere"}}, "b": {From: "data..object", To: catalog.OneOrMore{"billing"}}, "c": {Map: "nothing", To: catalog.OneOrMore{"billing"}},
 	}
 	_, err := deliver.New(deliver.Config{Services: []deliver.Service{{Plan: p}}, Dice: func() float64 { return 0 }})
 	for _, want := range []string{"webhooks.events.a.to", "webhooks.events.b.from", "webhooks.events.c"} {

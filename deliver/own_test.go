@@ -8,6 +8,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/sallyport/sallyport/catalog"
 	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/plan"
 )
@@ -55,7 +56,7 @@ func TestProvidersEventIsNotOurs(t *testing.T) {
 		body, _ = io.ReadAll(r.Body)
 		return answer(200)
 	}), "whsec_Y2FuYXJ5", func(p *plan.Plan) {
-		p.Webhooks.Events[integration.EventCallFinished] = plan.EventHandling{To: "billing"}
+		p.Webhooks.Events[integration.EventCallFinished] = plan.EventHandling{To: catalog.OneOrMore{"billing"}}
 	})
 	if out := b.Deliver(t.Context(), testEvent(integration.EventCallFinished, `{}`)); out.Status != integration.EventProcessed {
 		t.Fatalf("%+v", out)

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport"
@@ -49,7 +50,7 @@ func (s *stage) lookup(name string) (string, bool) {
 		}
 	}
 	for _, d := range s.plan.Destinations {
-		if d.Secret == "env:"+name {
+		if slices.Contains(d.Secret, "env:"+name) {
 			return s.secrets.app, true
 		}
 	}

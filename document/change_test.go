@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/sallyport/sallyport/catalog"
 	"github.com/sallyport/sallyport/document"
 	"github.com/sallyport/sallyport/plan"
 )
@@ -42,8 +43,10 @@ var changes = map[string]func(p *plan.Plan){
 	"a question": func(p *plan.Plan) {
 		p.OpenQuestions = append(p.OpenQuestions, plan.Question{About: "auth", Ask: "Whose key is it?"})
 	},
-	"an owner":  func(p *plan.Plan) { p.Monitoring.Owner = "others" },
-	"an event":  func(p *plan.Plan) { p.Webhooks.Events["customer.deleted"] = plan.EventHandling{To: "app"} },
+	"an owner": func(p *plan.Plan) { p.Monitoring.Owner = "others" },
+	"an event": func(p *plan.Plan) {
+		p.Webhooks.Events["customer.deleted"] = plan.EventHandling{To: catalog.OneOrMore{"app"}}
+	},
 	"a purpose": func(p *plan.Plan) { p.Endpoints["get_customer"].Purpose = "Look at the payer." },
 	"a breaker": func(p *plan.Plan) { p.Breaker.Pause = 20e9 },
 }

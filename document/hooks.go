@@ -26,10 +26,7 @@ func (w *writer) webhooks() {
 	var rows [][]text
 	for _, name := range names(hooks.Events) {
 		e := hooks.Events[name]
-		to := t(codeSpan(e.To))
-		if e.To == "" {
-			to = t("the Go handler registered for it")
-		}
+		to := destinationsText(e)
 		from := t(codeSpan(e.From))
 		if e.From == "" {
 			from = t("the whole payload")
@@ -41,7 +38,7 @@ func (w *writer) webhooks() {
 	for _, name := range names(w.plan.Destinations) {
 		d := w.plan.Destinations[name]
 		rows = append(rows, []text{
-			t(codeSpan(name)), t(linkSpan(d.URL)), references([]string{d.Secret}),
+			t(codeSpan(name)), t(linkSpan(d.URL)), signedWith(d),
 			t(words(d.Timeout.Or(plan.DefaultDestinationTimeout)), byDefault(d.Timeout == 0)),
 		})
 	}
@@ -75,9 +72,8 @@ func (w *writer) hookFacts() {
 	f.add("Event types that are not listed", "are kept as ignored and not delivered")
 	f.add("Your customer stands in", codeSpan(hooks.Tenant))
 	f.add("The resource stands in", codeSpan(hooks.OrderBy))
-	if r := hooks.Retention; r != nil {
-		f.add("Kept for", retentionWords(r), w.pending("webhook.retention"))
-	}
+	payload, ids := hooks.Kept()
+	f.add("Kept for", fmt.Sprintf("payloads %s, ids %s", plan.Duration(payload), plan.Duration(ids)), byDefault(hooks.Retention == nil), w.pending("webhook.retention"))
 	f.add("Never shown", codes(hooks.Redact), w.pending("webhook.redact"))
 	if r := hooks.Reconcile; r != nil {
 		overlap := ""
@@ -143,15 +139,36 @@ func answerWords(a catalog.WebhookAnswer) string {
 	return fmt.Sprintf("%s within %s", a.Status, seconds(a.DeadlineS))
 }
 
-func retentionWords(r *plan.Retention) string {
-	var parts []string
-	if r.Payload != 0 {
-		parts = append(parts, "payloads "+r.Payload.String())
+// destinationsText names where an event goes, and when.
+func destinationsText(e plan.EventHandling) text {
+	var parts text
+	for _, name := range e.To {
+		parts = append(parts, t(separated(parts), codeSpan(name))...)
 	}
-	if r.IDs != 0 {
-		parts = append(parts, "ids "+r.IDs.String())
+	for _, r := range e.Routes {
+		for _, name := range r.To {
+			parts = append(parts, t(separated(parts), codeSpan(name), " where "+r.Words())...)
+		}
 	}
-	return strings.Join(parts, ", ")
+	if len(parts) == 0 {
+		return t("the Go handler registered for it")
+	}
+	return parts
+}
+
+func separated(before text) string {
+	if len(before) == 0 {
+		return ""
+	}
+	return "; "
+}
+
+// signedWith is where the signing secret of a destination is found.
+func signedWith(d plan.Destination) text {
+	if len(d.Secret) == 0 {
+		return t("none")
+	}
+	return references(d.Secret)
 }
 
 // hookDiagram draws the way of an event.
@@ -164,8 +181,8 @@ func (w *writer) hookDiagram() {
 	mapped, posted, handled := false, false, false
 	for _, e := range w.plan.Webhooks.Events {
 		mapped = mapped || e.Map != ""
-		posted = posted || e.To != ""
-		handled = handled || e.To == ""
+		posted = posted || len(e.Destinations()) > 0
+		handled = handled || len(e.Destinations()) == 0
 	}
 	if mapped {
 		steps = append(steps, step{from: actorGateway, to: actorGateway, label: "map what the event is about"})

@@ -37,7 +37,7 @@ func TestShowsNoSecret(t *testing.T) {
 	p := load(t)
 	p.Environments["development"].Secrets["api_key"] = catalog.OneOrMore{"sk_test_canary"}
 	billing := p.Destinations["billing"]
-	billing.Secret = "whsec_canary"
+	billing.Secret = catalog.OneOrMore{"whsec_canary"}
 	p.Destinations["billing"] = billing
 	md, html := both(t, p, nil)
 	for name, s := range map[string]string{"Markdown": md, "HTML": html} {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sallyport/sallyport/catalog"
 	"github.com/sallyport/sallyport/plan"
 )
 
@@ -135,8 +136,8 @@ func renamed(old, fresh *plan.Plan) *plan.Plan {
 	own := slices.Sorted(maps.Keys(old.Destinations))[0]
 	hooks.Events = maps.Clone(hooks.Events)
 	for kind, e := range hooks.Events {
-		if _, there := old.Destinations[e.To]; !there && e.To != "" {
-			e.To = own
+		if len(e.To) == 1 && !has(old.Destinations, e.To[0]) {
+			e.To = catalog.OneOrMore{own}
 			hooks.Events[kind] = e
 		}
 	}
@@ -314,7 +315,9 @@ func (m *merger) needed() {
 	for _, kind := range slices.Sorted(maps.Keys(m.add.Webhooks.Events)) {
 		e := m.add.Webhooks.Events[kind]
 		need(e.Map)
-		m.destination(e.To)
+		for _, name := range e.Destinations() {
+			m.destination(name)
+		}
 	}
 	if r := m.add.Webhooks.Reconcile; r != nil {
 		m.endpoint(r.List)

@@ -172,7 +172,7 @@ func TestMergeAddsToHandWrittenFile(t *testing.T) {
 		if merged.Endpoints["create_invoiceitem"] != nil {
 			t.Errorf("%s: what was set aside came in", name)
 		}
-		if len(merged.Mappings["invoice"]) == 0 || len(merged.Mappings["line"]) == 0 || merged.Webhooks.Events["invoice.paid"].To != "app" || merged.Destinations["app"].URL == "" {
+		if len(merged.Mappings["invoice"]) == 0 || len(merged.Mappings["line"]) == 0 || merged.Webhooks.Events["invoice.paid"].To[0] != "app" || merged.Destinations["app"].URL == "" {
 			t.Errorf("%s: what the additions refer to is missing", name)
 		}
 		for _, env := range merged.Environments {

@@ -96,7 +96,7 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("create_invoice %+v", e)
 	}
 	w := p.Webhooks
-	if got := slices.Collect(maps.Keys(w.Events)); len(got) != 1 || w.Events["invoice.paid"].To != "billing" || w.Tenant != "json:account" || w.Reconcile != nil {
+	if got := slices.Collect(maps.Keys(w.Events)); len(got) != 1 || w.Events["invoice.paid"].To[0] != "billing" || w.Tenant != "json:account" || w.Reconcile != nil {
 		t.Errorf("webhooks %+v", w)
 	}
 	if d := p.Destinations; len(d) != 1 || d["billing"].URL != "https://app.example.com/hooks" {

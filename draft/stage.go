@@ -91,7 +91,7 @@ func (w *writer) destinations() {
 			w.plan.Destinations = map[string]plan.Destination{}
 		}
 		secret := "env:" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "_SIGNING_SECRET"
-		w.plan.Destinations[name] = plan.Destination{URL: said[name], Secret: secret, Timeout: plan.Duration(plan.DefaultDestinationTimeout)}
+		w.plan.Destinations[name] = plan.Destination{URL: said[name], Secret: catalog.OneOrMore{secret}, Timeout: plan.Duration(plan.DefaultDestinationTimeout)}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport/sallyport/catalog"
 	"github.com/sallyport/sallyport/plan"
 )
 
@@ -54,7 +55,7 @@ func (w *writer) webhooks(events []eventPick, list *operation) {
 	hooks := &plan.Webhooks{Events: map[string]plan.EventHandling{}, Retention: &plan.Retention{Payload: plan.Duration(30 * 24 * time.Hour), IDs: plan.Duration(90 * 24 * time.Hour)}}
 	identified, owned := data != "", data != ""
 	for _, e := range events {
-		h := plan.EventHandling{From: data, To: w.destination()}
+		h := plan.EventHandling{From: data, To: catalog.OneOrMore{w.destination()}}
 		component, s := w.chooser.resource(e.op)
 		if table := tableName(component); data != "" && component != "" && len(w.plan.Mappings[table]) > 0 {
 			h.Map = table

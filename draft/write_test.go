@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -203,7 +204,7 @@ func TestStripeFrame(t *testing.T) {
 	if w.Tenant != "json:data.object.metadata.tenant_id" || w.OrderBy != "json:data.object.id" || w.Reconcile.List != "list_events" {
 		t.Errorf("webhooks %+v", w)
 	}
-	if e := w.Events["invoice.paid"]; e != (plan.EventHandling{From: "data.object", Map: "invoice", To: "app"}) {
+	if e := w.Events["invoice.paid"]; !reflect.DeepEqual(e, plan.EventHandling{From: "data.object", Map: "invoice", To: catalog.OneOrMore{"app"}}) {
 		t.Errorf("invoice.paid %+v", e)
 	}
 	if p.Limits.Headroom != 80 || p.Limits.Wait == 0 || len(p.Errors) != len(plan.DefaultErrors()) || p.Errors["404"].Tell != "app" { // R4.4, R4.13, R4.17

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/catalog"
-	"github.com/sallyport/sallyport/extract"
 )
 
 // checker holds the rules that need more than one key to see. It runs on what
@@ -79,14 +78,7 @@ func (c *checker) run() {
 	c.webhooks()
 	c.points()
 	for _, name := range sorted(p.Destinations) {
-		d := p.Destinations[name]
-		path := "destinations." + name
-		if d.URL != "" {
-			c.address(path+".url", d.URL, true)
-		}
-		if d.Secret != "" {
-			c.secret(path+".secret", d.Secret)
-		}
+		c.destination("destinations."+name, p.Destinations[name])
 	}
 }
 
@@ -146,12 +138,13 @@ func (c *checker) secret(path, ref string) {
 
 // address checks an absolute URL. It is not shown either: it may hold a
 // password.
-func (c *checker) address(path, s string, query bool) {
+func (c *checker) address(path, s string, query bool, schemes ...string) {
+	schemes = append([]string{"http", "https"}, schemes...)
 	u, err := url.Parse(s)
 	message, hint := "", "write an absolute http or https URL, such as https://api.example.com"
 	switch {
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		message = "is no absolute http or https URL"
+	case err != nil || !slices.Contains(schemes, u.Scheme) || u.Hostname() == "":
+		message = "is no absolute " + orList(schemes) + " URL"
 	case u.User != nil:
 		message, hint = "holds a user or password", "leave it out; credentials belong to secrets"
 	case strings.Contains(s, "#"):
@@ -162,6 +155,15 @@ func (c *checker) address(path, s string, query bool) {
 		return
 	}
 	c.complain(path, RuleValue, message, hint)
+}
+
+// orList joins words: "http or https", "http, https or nats".
+func orList(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 func (c *checker) auth() {
@@ -270,41 +272,6 @@ func (c *checker) errorPolicy(path string, e ErrorPolicy) {
 		if _, there := c.positions[path+".retry"]; there && !c.reported(path+".retry") {
 			c.complain(path+".backoff", RuleConflict, "waits before retries, of which there are none", "leave backoff out, or write retry: "+fmt.Sprint(len(e.Backoff)))
 		}
-	}
-}
-
-func (c *checker) webhooks() {
-	w := c.plan.Webhooks
-	if w == nil {
-		return
-	}
-	if p := c.plan.Provider; p != nil && p.Webhooks == nil {
-		c.complain("webhooks", RuleReference, "the profile "+c.plan.Uses+" knows no webhooks of this provider", "leave webhooks out, or add them to the profile with their source")
-	}
-	c.extractPath("webhooks.tenant", w.Tenant)
-	c.extractPath("webhooks.order_by", w.OrderBy)
-	for _, name := range sorted(w.Events) {
-		e := w.Events[name]
-		path := "webhooks.events." + name
-		if e.From != "" {
-			if _, err := extract.Parse("json:" + e.From); err != nil || strings.Contains(e.From, ":") {
-				c.complain(path+".from", RuleValue, quote(e.From)+" is no path into the payload", "write keys joined with dots: data.object")
-			}
-		}
-		c.refer(path+".map", e.Map, "mapping", sorted(c.plan.Mappings))
-		c.refer(path+".to", e.To, "destination", sorted(c.plan.Destinations))
-	}
-	if w.Reconcile != nil {
-		c.onlyReads("webhooks.reconcile.list", w.Reconcile.List)
-	}
-}
-
-func (c *checker) extractPath(path, s string) {
-	if s == "" {
-		return
-	}
-	if _, err := extract.Parse(s); err != nil || strings.HasPrefix(s, "config:") {
-		c.complain(path, RuleValue, quote(s)+" is no path into a request", "write json:a.b.c, header:NAME, form:KEY or query:KEY")
 	}
 }
 

@@ -36,8 +36,9 @@ func oneLine(s string) string {
 
 // writer writes YAML in the layout of a plan.
 type writer struct {
-	b   bytes.Buffer
-	err error // the first one
+	b     bytes.Buffer
+	err   error // the first one
+	depth int   // of brackets
 }
 
 // inOneLine are the structs written as {a: b}.
@@ -46,7 +47,7 @@ var inOneLine = []reflect.Type{
 	reflect.TypeFor[OnConflict](), reflect.TypeFor[MappingRow](), reflect.TypeFor[ErrorPolicy](),
 	reflect.TypeFor[EventHandling](), reflect.TypeFor[Retention](), reflect.TypeFor[Reconcile](),
 	reflect.TypeFor[Destination](), reflect.TypeFor[Bulk](), reflect.TypeFor[Criterion](),
-	reflect.TypeFor[Step](), reflect.TypeFor[Point](),
+	reflect.TypeFor[Step](), reflect.TypeFor[Point](), reflect.TypeFor[Source](), reflect.TypeFor[Route](), reflect.TypeFor[Fetch](),
 }
 
 func (w *writer) structure(v reflect.Value, indent int) {
@@ -215,7 +216,13 @@ func (w *writer) flow(v reflect.Value, inside bool) {
 	case reflect.Slice:
 		var parts []func()
 		for i := range v.Len() {
-			parts = append(parts, func() { w.flow(v.Index(i), true) })
+			parts = append(parts, func() {
+				if s := v.Index(i); s.Kind() == reflect.String && w.depth > 1 && strings.Contains(s.String(), ":") {
+					w.b.WriteString(quoted(s.String())) // goccy takes a:b for a pair in a list inside a map
+					return
+				}
+				w.flow(v.Index(i), true)
+			})
 		}
 		w.list('[', ']', parts)
 	default:
@@ -224,11 +231,17 @@ func (w *writer) flow(v reflect.Value, inside bool) {
 }
 
 func (w *writer) pair(key string, v reflect.Value) {
-	w.b.WriteString(w.key(key, true) + ": ")
+	name := w.key(key, true)
+	if name == key && strings.Contains(key, ":") {
+		name = quoted(key)
+	}
+	w.b.WriteString(name + ": ")
 	w.flow(v, true)
 }
 
 func (w *writer) list(open, end byte, parts []func()) {
+	w.depth++
+	defer func() { w.depth-- }()
 	w.b.WriteByte(open)
 	for i, write := range parts {
 		if i > 0 {

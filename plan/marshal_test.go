@@ -135,11 +135,15 @@ func drawPlan(t *rapid.T) *plan.Plan {
 		},
 		Limits: plan.Limits{Headroom: plan.Percent(rapid.IntRange(0, 100).Draw(t, "headroom"))},
 		Webhooks: &plan.Webhooks{
-			Events:    map[string]plan.EventHandling{rapid.StringMatching(`[!-~]{1,12}`).Draw(t, "event"): {Map: mapping, To: destination}},
-			Redact:    rapid.SliceOfN(free, 0, 3).Draw(t, "redact"),
+			Events: map[string]plan.EventHandling{rapid.StringMatching(`[!-~]{1,12}`).Draw(t, "event"): {
+				Map: mapping, To: catalog.OneOrMore{destination, destination}[:rapid.IntRange(1, 2).Draw(t, "to")],
+				Routes: []plan.Route{{To: catalog.OneOrMore{destination}, When: map[string]catalog.OneOrMore{"json:a.b": {"true", "x, y"}, "tenant": {"*"}}}},
+			}},
+			Sources:   map[string]plan.Source{"eu": {Tenant: maybe(free, "tenant")}},
+			Echo:      map[string]catalog.OneOrMore{"json:request.idempotency_key": {"call.key"}},
 			Retention: &plan.Retention{},
 		},
-		Destinations: map[string]plan.Destination{destination: {URL: "https://example.com/a?b=c", Secret: "env:S"}},
+		Destinations: map[string]plan.Destination{destination: {URL: "https://example.com/a?b=c", Secret: catalog.OneOrMore{"env:S", "env:T"}, Format: "raw", Rate: "5/s", Concurrency: 3}},
 		Considered:   []plan.Considered{{Call: "GET /v1/x", WhyNot: free.Draw(t, "why_not")}},
 	}
 	if rapid.Bool().Draw(t, "questions") {

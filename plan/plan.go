@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,13 +18,16 @@ const Version = 1
 const (
 	DefaultTimeout            = 30 * time.Second // of one attempt of an endpoint
 	DefaultDestinationTimeout = 10 * time.Second // of one delivery
-	DefaultLimitWait          = 5 * time.Second  // how long a caller waits for its turn
-	DefaultHeadroom           = 80               // percent of each limit of the profile
-	DefaultLimitQueue         = 1000             // callers that may wait for a turn at once
-	DefaultDeadline           = 2 * time.Minute  // of one call with all its attempts and waits
-	DefaultExpire             = 24 * time.Hour   // of a call in the durable queue
-	DefaultRetryBudget        = 20               // percent of recent calls that may be retries
-	DefaultBulkMax            = 100              // calls in one bulk request
+	DefaultConcurrency        = 16               // deliveries under way to one destination in one process
+	DefaultPayloadRetention   = 30 * 24 * time.Hour
+	DefaultIDRetention        = 90 * 24 * time.Hour
+	DefaultLimitWait          = 5 * time.Second // how long a caller waits for its turn
+	DefaultHeadroom           = 80              // percent of each limit of the profile
+	DefaultLimitQueue         = 1000            // callers that may wait for a turn at once
+	DefaultDeadline           = 2 * time.Minute // of one call with all its attempts and waits
+	DefaultExpire             = 24 * time.Hour  // of a call in the durable queue
+	DefaultRetryBudget        = 20              // percent of recent calls that may be retries
+	DefaultBulkMax            = 100             // calls in one bulk request
 	DefaultBulkWait           = 20 * time.Millisecond
 )
 
@@ -267,18 +271,33 @@ type Calls struct {
 
 // Webhooks is what is done with the provider's events (R5).
 type Webhooks struct {
+	// Further addresses of this service: /api/webhooks/SERVICE/NAME. The one
+	// without a name is always there.
+	Sources map[string]Source `yaml:"sources,omitempty" json:"sources,omitempty" keys:"^[A-Za-z0-9][A-Za-z0-9_-]*$"`
 	// Where in the request your customer is named: json:a.b.c, header:NAME,
-	// form:KEY or query:KEY.
+	// form:KEY or query:KEY. The word "path" takes the last part of the address,
+	// /api/webhooks/SERVICE/TENANT; the word "account" finds the connection whose
+	// account at the provider the event names.
 	Tenant string `yaml:"tenant,omitempty" json:"tenant,omitempty"`
 	// Where in the request the resource is named that the event is about, in
 	// the same form. It becomes the subject of the delivery.
 	OrderBy string `yaml:"order_by,omitempty" json:"order_by,omitempty"`
+	// Whether events with the same subject are delivered one after the other, in
+	// the order in which they came; others do not wait for them. Needs order_by.
+	Ordered bool `yaml:"ordered,omitempty" json:"ordered,omitempty"`
+	// How an event tells that a call of ours caused it: places in the request,
+	// each with the values that say so. The value "call.key" is the idempotency
+	// key of any call of ours. Such events are marked and delivered.
+	Echo map[string]catalog.OneOrMore `yaml:"echo,omitempty" json:"echo,omitempty"`
 	// Event types that are used, each with its handling. Every other type is
 	// kept as ignored and not delivered.
 	Events map[string]EventHandling `yaml:"events" json:"events" jsonschema:"required,minProperties=1" keys:"^[!-~]+$"`
-	// How long what came in is kept.
+	// How long what came in is kept; 30 days for payloads and 90 for ids when
+	// nothing is said.
 	Retention *Retention `yaml:"retention,omitempty" json:"retention,omitempty"`
-	// Paths in the payload that logs and lists never show.
+	// Paths in the payload that are taken out before it is kept, once its
+	// signature was checked: customer.email, lines.data[*].description. What was
+	// taken out is delivered nowhere.
 	Redact []string `yaml:"redact,omitempty" json:"redact,omitempty"`
 	// Values of path variables where events are listed and subscribed to at the
 	// provider: which repository, which calendar.
@@ -294,17 +313,80 @@ type EventHandling struct {
 	From string `yaml:"from,omitempty" json:"from,omitempty"`
 	// Mapping that is applied to it; without one it is handed over as it came.
 	Map string `yaml:"map,omitempty" json:"map,omitempty"`
-	// Destination that receives it; without one, the Go handler registered for
-	// the type.
-	To string `yaml:"to,omitempty" json:"to,omitempty"`
+	// Destination that receives it, or several, each with a state of its own;
+	// without one, the Go handler registered for the type.
+	To catalog.OneOrMore `yaml:"to,omitempty" json:"to,omitempty"`
+	// Further destinations, each with the conditions under which it receives the
+	// event. An event that none is to receive is kept as ignored.
+	Routes []Route `yaml:"routes,omitempty" json:"routes,omitempty"`
+	// For events that only name what changed: the endpoint that reads it, before
+	// it is mapped.
+	Fetch *Fetch `yaml:"fetch,omitempty" json:"fetch,omitempty"`
+}
+
+// Destinations are the names of all destinations the event may go to, each once.
+func (e EventHandling) Destinations() []string {
+	list := slices.Clone([]string(e.To))
+	for _, r := range e.Routes {
+		list = append(list, r.To...)
+	}
+	var once []string
+	for _, name := range list {
+		if !slices.Contains(once, name) {
+			once = append(once, name)
+		}
+	}
+	return once
+}
+
+// Source is one further address at which the provider sends events.
+type Source struct {
+	// Secret of the environment that verifies what comes there; webhook_secret
+	// when empty.
+	Secret string `yaml:"secret,omitempty" json:"secret,omitempty"`
+	// Your customer whose events come there; found as for the main address when
+	// empty.
+	Tenant string `yaml:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
+// Route is a destination with conditions.
+type Route struct {
+	// Destinations that receive the event when all conditions hold.
+	To catalog.OneOrMore `yaml:"to" json:"to" jsonschema:"required"`
+	// Conditions: places in the request (json:a.b, header:NAME, form:KEY,
+	// query:KEY), or the words tenant and source, each with the values it may
+	// have. "*" is any value, "-" none at all.
+	When map[string]catalog.OneOrMore `yaml:"when" json:"when" jsonschema:"required,minProperties=1"`
+}
+
+// Fetch reads what an event is about (R5.13).
+type Fetch struct {
+	// Endpoint that reads it; its effect is read. What it answers takes the place
+	// of the payload, for from and map.
+	Endpoint string `yaml:"endpoint" json:"endpoint" jsonschema:"required"`
+	// Its path variables: name to the place in the event, json:a.b.
+	Path map[string]string `yaml:"path,omitempty" json:"path,omitempty"`
+	// Its query: parameter to the place in the event, json:a.b.
+	Query map[string]string `yaml:"query,omitempty" json:"query,omitempty"`
 }
 
 // Retention is how long things are kept.
 type Retention struct {
 	// Exact bytes of an event.
-	Payload Duration `yaml:"payload,omitempty" json:"payload,omitempty"`
-	// Ids of events, by which repeats are recognised.
-	IDs Duration `yaml:"ids,omitempty" json:"ids,omitempty"`
+	Payload Duration `yaml:"payload,omitempty" json:"payload,omitempty" jsonschema:"default=30d"`
+	// Ids of events, by which repeats are recognised. Not shorter than payload.
+	IDs Duration `yaml:"ids,omitempty" json:"ids,omitempty" jsonschema:"default=90d"`
+}
+
+// Kept is how long payloads and ids are kept, defaults included; ids never
+// shorter than payloads.
+func (w *Webhooks) Kept() (payload, ids time.Duration) {
+	var r Retention
+	if w != nil && w.Retention != nil {
+		r = *w.Retention
+	}
+	payload = r.Payload.Or(DefaultPayloadRetention)
+	return payload, max(payload, r.IDs.Or(DefaultIDRetention))
 }
 
 // Reconcile finds events that never came (R5.14).
@@ -319,12 +401,47 @@ type Reconcile struct {
 
 // Destination is an endpoint of yours that receives events.
 type Destination struct {
-	// Where events are posted to.
-	URL string `yaml:"url" json:"url" jsonschema:"required,pattern=^https?://[^/?#@ ]+([/?][^# ]*)?$" want:"an absolute http or https URL without user or fragment"`
-	// Reference to the secret that signs deliveries (Standard Webhooks).
-	Secret string `yaml:"secret" json:"secret" jsonschema:"required,pattern=^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|vault:.+|ssm:.+)$"`
+	// Where events are posted to; or the topic of a broker they are published
+	// on: nats://HOST/SUBJECT, kafka://HOST/TOPIC, awssqs://ADDRESS-OF-QUEUE,
+	// gcppubsub://PROJECT/TOPIC.
+	URL string `yaml:"url" json:"url" jsonschema:"required,pattern=^(https?|nats|kafka|awssqs|gcppubsub)://[^/?#@ ]+([/?][^# ]*)?$" want:"an absolute URL without user or fragment"`
+	// Reference to the secret that signs deliveries (Standard Webhooks). With
+	// several, each delivery is signed with all of them, so that they can be
+	// swapped. A broker needs none.
+	Secret catalog.OneOrMore `yaml:"secret,omitempty" json:"secret,omitempty" jsonschema:"pattern=^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|vault:.+|ssm:.+)$"`
+	// What is delivered: cloudevents is the mapped resource in a CloudEvent; raw
+	// is the provider's own body and headers, so that its SDK can verify them
+	// again, with our headers beside them.
+	Format string `yaml:"format,omitempty" json:"format,omitempty" jsonschema:"enum=cloudevents,enum=raw,default=cloudevents"`
+	// The most deliveries in a time: 50/s, 600/m, 10000/h. Further events wait.
+	Rate string `yaml:"rate,omitempty" json:"rate,omitempty" jsonschema:"pattern=^[1-9][0-9]*/[smh]$" want:"a number and a time, such as 50/s, 600/m or 10000/h"`
+	// The most deliveries that are under way at once in one process.
+	Concurrency int `yaml:"concurrency,omitempty" json:"concurrency,omitempty" jsonschema:"default=16"`
 	// How long one delivery may take.
 	Timeout Duration `yaml:"timeout,omitempty" json:"timeout,omitempty" jsonschema:"default=10s"`
+}
+
+// brokers are the schemes of destinations that are no HTTP addresses.
+var brokers = []string{"nats", "kafka", "awssqs", "gcppubsub"}
+
+// Broker reports whether deliveries are published on a broker's topic and not
+// posted to an HTTP address.
+func (d Destination) Broker() bool {
+	scheme, _, ok := strings.Cut(d.URL, "://")
+	return ok && slices.Contains(brokers, scheme)
+}
+
+// Raw reports whether the provider's own body is delivered.
+func (d Destination) Raw() bool { return d.Format == "raw" }
+
+// RatePerSecond is the most deliveries in a second; 0 for no bound.
+func (d Destination) RatePerSecond() float64 {
+	number, unit, ok := strings.Cut(d.Rate, "/")
+	n, err := strconv.Atoi(number)
+	if !ok || err != nil {
+		return 0
+	}
+	return float64(n) / map[string]float64{"s": 1, "m": 60, "h": 3600}[unit]
 }
 
 // Monitoring is who looks after the integration and hears about trouble (R6.4).

@@ -55,7 +55,19 @@ func (p *Plan) Rows() []Row {
 	for _, name := range sorted(p.Destinations) {
 		d := p.Destinations[name]
 		path := "destinations." + name
-		b.add("destination", name, path, "", "deliveries to %s are posted to %s and signed (Standard Webhooks)", name, d.URL)
+		switch {
+		case d.Broker():
+			b.add("destination", name, path, "", "deliveries to %s are published on %s", name, d.URL)
+		default:
+			b.add("destination", name, path, "", "deliveries to %s are posted to %s and signed (Standard Webhooks)", name, d.URL)
+		}
+		if d.Raw() {
+			b.add("destination", name+".format", path+".format", "", "%s receives the provider's own body and headers", name)
+		}
+		if d.Rate != "" {
+			b.add("destination", name+".rate", path+".rate", "", "%s receives at most %s", name, d.Rate)
+		}
+		b.add("destination", name+".concurrency", path+".concurrency", "", "at most %d deliveries to %s are under way at once", cmp.Or(d.Concurrency, DefaultConcurrency), name)
 		b.add("destination", name+".timeout", path+".timeout", "", "one delivery to %s takes at most %s", name, Duration(d.Timeout.Or(DefaultDestinationTimeout)))
 	}
 	b.monitoring()
@@ -343,17 +355,31 @@ func (b *rowBuilder) webhooks() {
 	row("verify", "a webhook is accepted only with a valid signature over its raw bytes (%s)", scheme)
 	row("duplicate", "an event that was received before is answered 200 and not processed again")
 	row("ignored", "an event type that is not listed is kept as ignored and not delivered")
-	if w.Tenant != "" {
+	for _, name := range sorted(w.Sources) {
+		b.source(name, w.Sources[name])
+	}
+	switch w.Tenant {
+	case "":
+	case TenantByPath:
+		row("tenant", "the tenant of an event is the last part of the address it comes to")
+	case TenantByAccount:
+		row("tenant", "the tenant of an event is the one that connected the account it names")
+	default:
 		row("tenant", "the tenant of an event is %s", w.Tenant)
 	}
 	if w.OrderBy != "" {
 		row("order_by", "the subject of an event is %s", w.OrderBy)
 	}
-	if r := w.Retention; r != nil {
-		row("retention", "%s", retentionWords(r))
+	if w.Ordered {
+		row("ordered", "events with the same subject are delivered one after the other, in the order in which they came")
 	}
+	if len(w.Echo) > 0 {
+		row("echo", "events that a call of ours caused are marked, by %s", strings.Join(sorted(w.Echo), ", "))
+	}
+	payload, ids := w.Kept()
+	row("retention", "payloads are kept for %s, ids for %s", Duration(payload), Duration(ids))
 	if len(w.Redact) > 0 {
-		row("redact", "logs and lists never show %s", strings.Join(w.Redact, ", "))
+		row("redact", "%s are taken out before an event is kept", strings.Join(w.Redact, ", "))
 	}
 	if r := w.Reconcile; r != nil {
 		row("reconcile", "%s is asked every %s for events that never came", r.List, r.Every)
@@ -364,26 +390,46 @@ func (b *rowBuilder) webhooks() {
 		if e.Map != "" {
 			what += " mapped by " + e.Map
 		}
-		to := "the Go handler registered for it"
-		if e.To != "" {
-			to = e.To
+		if e.Fetch != nil {
+			b.add("event", name+".fetch", "webhooks.events."+name+".fetch", "", "what %s is about is read with %s", name, e.Fetch.Endpoint)
 		}
-		b.add("event", name, "webhooks.events."+name, "", "%s is delivered to %s", what, to)
+		switch {
+		case len(e.To) > 0:
+			b.add("event", name, "webhooks.events."+name, "", "%s is delivered to %s", what, strings.Join(e.To, " and "))
+		case len(e.Routes) == 0:
+			b.add("event", name, "webhooks.events."+name, "", "%s is delivered to the Go handler registered for it", what)
+		}
+		for i, r := range e.Routes {
+			to := strings.Join(r.To, " and ")
+			b.add("event", name+"."+strings.Join(r.To, "+"), fmt.Sprintf("webhooks.events.%s.routes[%d]", name, i), "", "%s is delivered to %s where %s", what, to, r.Words())
+		}
 	}
 }
 
-func retentionWords(r *Retention) string {
+// Words says when the route is taken: "tenant is acme or beta, and
+// json:livemode is true".
+func (r Route) Words() string {
 	var parts []string
-	if r.Payload != 0 {
-		parts = append(parts, "payloads are kept for "+r.Payload.String())
+	for _, place := range sorted(r.When) {
+		values := orList(r.When[place])
+		switch values {
+		case "*":
+			parts = append(parts, place+" is there")
+		case "-":
+			parts = append(parts, place+" is not there")
+		default:
+			parts = append(parts, place+" is "+values)
+		}
 	}
-	if r.IDs != 0 {
-		parts = append(parts, "ids are kept for "+r.IDs.String())
+	return strings.Join(parts, ", and ")
+}
+
+func (b *rowBuilder) source(name string, s Source) {
+	words := "is one of its own, verified by " + cmp.Or(s.Secret, "webhook_secret")
+	if s.Tenant != "" {
+		words += ", for " + s.Tenant
 	}
-	if len(parts) == 0 {
-		return "nothing is said about how long events are kept"
-	}
-	return strings.Join(parts, ", ")
+	b.add("webhook", "source."+name, "webhooks.sources."+name, "", "the address %s %s", name, words)
 }
 
 func (b *rowBuilder) monitoring() {

@@ -67,7 +67,7 @@ func checkAsynchronous(p *plan.Plan, _ Options) []answer {
 	}
 	handlers := 0
 	for _, e := range p.Webhooks.Events {
-		if e.To == "" {
+		if len(e.Destinations()) == 0 {
 			handlers++
 		}
 	}

@@ -56,7 +56,9 @@ func reached(p *plan.Plan) (mappings, destinations map[string]bool) {
 	if usesWebhooks(p) {
 		for _, e := range p.Webhooks.Events {
 			reach(e.Map)
-			destinations[e.To] = true
+			for _, name := range e.Destinations() {
+				destinations[name] = true
+			}
 		}
 	}
 	return mappings, destinations

@@ -90,7 +90,7 @@ func (s *Secrets) ReloadContext(ctx context.Context) error {
 		r.resolve(name, "environments."+s.environment+".secrets."+name, env.Secrets[name])
 	}
 	for _, name := range names(s.plan.Destinations) {
-		r.resolve(destinationKey(name), "destinations."+name+".secret", []string{s.plan.Destinations[name].Secret})
+		r.resolve(destinationKey(name), "destinations."+name+".secret", s.plan.Destinations[name].Secret)
 	}
 	r.problems = append(r.problems, s.missing(env)...)
 	r.problems = append(r.problems, s.mixed(r.fresh.byName[APIKey])...)

@@ -32,8 +32,8 @@ func stripe() *plan.Plan {
 			}},
 			"bare": {},
 		},
-		Webhooks:     &plan.Webhooks{Events: map[string]plan.EventHandling{"invoice.paid": {To: "app"}}},
-		Destinations: map[string]plan.Destination{"app": {URL: "http://127.0.0.1:1", Secret: "env:APP_SECRET"}},
+		Webhooks:     &plan.Webhooks{Events: map[string]plan.EventHandling{"invoice.paid": {To: catalog.OneOrMore{"app"}}}},
+		Destinations: map[string]plan.Destination{"app": {URL: "http://127.0.0.1:1", Secret: catalog.OneOrMore{"env:APP_SECRET"}}},
 		Provider: &catalog.Profile{Auth: []catalog.Auth{{
 			Kind: "api_key", LivePrefix: []string{"sk_live_"}, TestPrefix: []string{"sk_test_"},
 		}}},

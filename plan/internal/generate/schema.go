@@ -123,9 +123,12 @@ func addSecretRule(s *jsonschema.Schema) error {
 	}
 	one := &jsonschema.Schema{Type: "string", Pattern: pattern[0]}
 	least := uint64(1)
-	secrets.AdditionalProperties = &jsonschema.Schema{OneOf: []*jsonschema.Schema{
-		one, {Type: "array", Items: one, MinItems: &least},
-	}}
-	delete(s.Definitions, "OneOrMore")
+	some := []*jsonschema.Schema{one, {Type: "array", Items: one, MinItems: &least}}
+	secrets.AdditionalProperties = &jsonschema.Schema{OneOf: some}
+	signing, ok := s.Definitions["Destination"].Properties.Get("secret")
+	if !ok {
+		return fmt.Errorf("the secret of a destination is not where it was")
+	}
+	*signing = jsonschema.Schema{Description: signing.Description, OneOf: some}
 	return nil
 }

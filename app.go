@@ -289,7 +289,7 @@ func (a *App) delivering() deliver.Config {
 	c := deliver.Config{Redelivery: a.config.Redelivery, Log: a.config.Log, Now: a.config.Now, Dice: a.config.Dice}
 	for _, name := range a.Services() {
 		s := a.services[name]
-		c.Services = append(c.Services, deliver.Service{Plan: s.plan, Secret: s.secrets.Destination})
+		c.Services = append(c.Services, deliver.Service{Plan: s.plan, Secrets: s.secrets.Destination})
 	}
 	return c
 }

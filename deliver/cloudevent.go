@@ -92,21 +92,41 @@ func signingKey(secret integration.Secret) ([]byte, error) {
 	return key, nil
 }
 
+// signingKeys reads all secrets that are valid now; there must be one.
+func signingKeys(secrets []integration.Secret) (keys [][]byte, err error) {
+	if len(secrets) == 0 {
+		return nil, errNoSecret
+	}
+	for _, secret := range secrets {
+		key, err := signingKey(secret)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
 // sign adds the three headers of Standard Webhooks (specification, "Signature
-// scheme"): HMAC-SHA256 over id, time and body, joined by dots. The id is the
+// scheme"): HMAC-SHA256 over id, time and body, joined by dots, once with each
+// secret, so that a receiver may know the old one or the new one. The id is the
 // event's and stays the same over all attempts, so that a receiver can tell a
 // repeat.
-func sign(h http.Header, id string, now time.Time, body []byte, secret integration.Secret) error {
-	key, err := signingKey(secret)
+func sign(h http.Header, id string, now time.Time, body []byte, secrets []integration.Secret) error {
+	keys, err := signingKeys(secrets)
 	if err != nil {
 		return err
 	}
 	at := strconv.FormatInt(now.Unix(), 10)
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(id + "." + at + "."))
-	mac.Write(body)
+	var signatures []string
+	for _, key := range keys {
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte(id + "." + at + "."))
+		mac.Write(body)
+		signatures = append(signatures, "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	}
 	h.Set("Webhook-Id", id)
 	h.Set("Webhook-Timestamp", at)
-	h.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	h.Set("Webhook-Signature", strings.Join(signatures, " "))
 	return nil
 }

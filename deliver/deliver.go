@@ -65,8 +65,9 @@ type Config struct {
 // Service is one plan whose events are delivered.
 type Service struct {
 	Plan *plan.Plan
-	// Secret returns the signing secret of a destination.
-	Secret func(destination string) integration.Secret
+	// Secrets returns the signing secrets of a destination; each delivery is
+	// signed with all of them.
+	Secrets func(destination string) []integration.Secret
 }
 
 // Deliverer hands events over. Make it with New.
@@ -85,9 +86,7 @@ type route struct {
 	from        string // as in the plan; empty: the whole payload
 	path        string // the same in gjson's syntax
 	mapping     *mapping.Mapping
-	destination string // name; empty: a handler
-	target      plan.Destination
-	secret      func(string) integration.Secret
+	destination *destination // nil: a handler
 }
 
 // New compiles the routes of every plan. Its error names the service and the
@@ -131,13 +130,12 @@ func compile(s Service) (map[string]*route, error) {
 	}
 	var problems []error
 	for name, handling := range s.Plan.Webhooks.Events {
-		r := &route{from: handling.From, secret: s.Secret}
+		r := &route{from: handling.From}
 		for _, to := range handling.Destinations() {
-			target, ok := s.Plan.Destinations[to]
-			if !ok {
+			var ok bool
+			if r.destination, ok = s.destination(to); !ok {
 				problems = append(problems, fmt.Errorf("%s: webhooks.events.%s.to: there is no destination %q", s.Plan.Service, name, to))
 			}
-			r.destination, r.target = to, target
 		}
 		if handling.From != "" {
 			path, err := extract.Parse("json:" + handling.From)
@@ -161,11 +159,17 @@ func compile(s Service) (map[string]*route, error) {
 func (d *Deliverer) own(service, destination string) *route {
 	r := &route{}
 	if s, ok := d.plans[service]; ok {
-		if target, ok := s.Plan.Destinations[destination]; ok {
-			r.destination, r.target, r.secret = destination, target, s.Secret
-		}
+		r.destination, _ = s.destination(destination)
 	}
 	return r
+}
+
+// name of the route's destination; empty for a handler.
+func (r *route) name() string {
+	if r.destination == nil {
+		return ""
+	}
+	return r.destination.name
 }
 
 // On registers a handler for one event type; it takes the place of the
@@ -198,11 +202,11 @@ func (d *Deliverer) Ready() error {
 		for name, r := range routes {
 			switch {
 			case d.handler(service, name) != nil:
-			case r.destination == "":
+			case r.destination == nil:
 				problems = append(problems, fmt.Errorf("%s: webhooks.events.%s has neither a destination (to: NAME) nor a Go handler", service, name))
 			default:
-				if _, err := signingKey(r.secret(r.destination)); err != nil {
-					problems = append(problems, fmt.Errorf("%s: webhooks.events.%s: destination %s: %w", service, name, r.destination, err))
+				if err := r.destination.ready(); err != nil {
+					problems = append(problems, fmt.Errorf("%s: webhooks.events.%s: destination %s: %w", service, name, r.destination.name, err))
 				}
 			}
 		}
@@ -226,7 +230,7 @@ func (d *Deliverer) Deliver(ctx context.Context, e integration.Event) integratio
 	}
 	start := d.config.Now()
 	one := integration.Delivery{
-		ID: uuid.Must(uuid.NewV7()).String(), EventID: e.ID, Attempt: e.Attempts, Destination: r.destination, StartedAt: start.UTC(),
+		ID: uuid.Must(uuid.NewV7()).String(), EventID: e.ID, Attempt: e.Attempts, Destination: r.name(), StartedAt: start.UTC(),
 	}
 	handler := d.handler(e.Service, e.Type)
 	if handler != nil {
@@ -264,10 +268,10 @@ func (d *Deliverer) handOver(ctx context.Context, r *route, handler Handler, e i
 			return result{err: fmt.Errorf("the handler failed: %w", err)}
 		}
 		return result{}
-	case r.destination == "":
+	case r.destination == nil:
 		return refused("there is neither a destination nor a Go handler for it")
 	}
-	return d.post(ctx, r, e, data, now)
+	return d.send(ctx, r.destination, e, data, now)
 }
 
 // Panicked is the outcome of an event whose delivery panicked where Deliver

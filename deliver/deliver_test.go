@@ -100,7 +100,7 @@ func newBundle(t testing.TB, transport http.RoundTripper, secret string, change 
 	}
 	b := &bundle{log: &lines{}, now: time.Now}
 	d, err := deliver.New(deliver.Config{
-		Services:  []deliver.Service{{Plan: p, Secret: func(string) integration.Secret { return integration.NewSecret(secret) }}},
+		Services:  []deliver.Service{{Plan: p, Secrets: func(string) []integration.Secret { return []integration.Secret{integration.NewSecret(secret)} }}},
 		Transport: transport, Log: slog.New(slog.NewJSONHandler(b.log, nil)), Dice: func() float64 { return 0.5 },
 		Redelivery: []time.Duration{4 * time.Second, 40 * time.Second},
 	})

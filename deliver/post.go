@@ -49,19 +49,19 @@ func newTransport() http.RoundTripper {
 }
 
 // post sends the event to its destination once.
-func (d *Deliverer) post(ctx context.Context, r *route, e integration.Event, data []byte, now time.Time) result {
-	timeout := r.target.Timeout.Or(defaultTimeout)
+func (d *Deliverer) post(ctx context.Context, to *destination, e integration.Event, data []byte, now time.Time) result {
+	timeout := to.Timeout.Or(defaultTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer cancel()
 	body := cloudEvent(e, data)
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.target.URL, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to.URL, bytes.NewReader(body))
 	if err != nil {
-		return refused("destination " + r.destination + ": its URL can't be used")
+		return refused("destination " + to.name + ": its URL can't be used")
 	}
 	request.Header.Set("Content-Type", "application/cloudevents+json; charset=utf-8")
 	request.Header.Set("User-Agent", "Sallyport")
-	if err := sign(request.Header, e.ID, now, body, r.secret(r.destination)); err != nil {
-		return refused("destination " + r.destination + ": " + err.Error())
+	if err := sign(request.Header, e.ID, now, body, to.secrets()); err != nil {
+		return refused("destination " + to.name + ": " + err.Error())
 	}
 	answer, err := d.client.Do(request)
 	if err != nil {

@@ -295,9 +295,9 @@ type Webhooks struct {
 	// How long what came in is kept; 30 days for payloads and 90 for ids when
 	// nothing is said.
 	Retention *Retention `yaml:"retention,omitempty" json:"retention,omitempty"`
-	// Paths in the payload that are taken out before it is kept, once its
-	// signature was checked: customer.email, lines.data[*].description. What was
-	// taken out is delivered nowhere.
+	// Paths in the payload that lists, logs and the API never show, and that are
+	// taken out of what is kept once the event was processed: customer.email,
+	// lines.data[*].description. The delivery has them; a replay after that has not.
 	Redact []string `yaml:"redact,omitempty" json:"redact,omitempty"`
 	// Values of path variables where events are listed and subscribed to at the
 	// provider: which repository, which calendar.

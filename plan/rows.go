@@ -379,7 +379,7 @@ func (b *rowBuilder) webhooks() {
 	payload, ids := w.Kept()
 	row("retention", "payloads are kept for %s, ids for %s", Duration(payload), Duration(ids))
 	if len(w.Redact) > 0 {
-		row("redact", "%s are taken out before an event is kept", strings.Join(w.Redact, ", "))
+		row("redact", "nobody is shown, and once an event was processed nothing keeps: %s", strings.Join(w.Redact, ", "))
 	}
 	if r := w.Reconcile; r != nil {
 		row("reconcile", "%s is asked every %s for events that never came", r.List, r.Every)

@@ -64,7 +64,7 @@ func TestRefuse(t *testing.T) {
 	if all := s.All(vault.WebhookSecret); len(all) != 1 || all[0].Reveal() != "whsec_old" {
 		t.Errorf("%d webhook secrets are left", len(all))
 	}
-	if s.Destination("app").Reveal() != "whsec_new" {
+	if s.Destination("app")[0].Reveal() != "whsec_new" {
 		t.Error("the destination has no signing secret any more")
 	}
 	if got := s.Fingerprints(vault.WebhookSecret); !slices.Equal(got, []string{fingerprint("whsec_new"), fingerprint("whsec_old")}) {

@@ -208,9 +208,9 @@ func (s *Secrets) First(name string) integration.Secret {
 	return integration.Secret{}
 }
 
-// Destination returns the signing secret of a destination.
-func (s *Secrets) Destination(name string) integration.Secret {
-	return s.First(destinationKey(name))
+// Destination returns the signing secrets of a destination.
+func (s *Secrets) Destination(name string) []integration.Secret {
+	return s.All(destinationKey(name))
 }
 
 func names[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -57,10 +57,10 @@ func TestOpen(t *testing.T) {
 	if got := s.All(vault.WebhookSecret); len(got) != 2 || got[0].Reveal() != "whsec_canary2" {
 		t.Errorf("webhook secrets = %d, want both, newest first", len(got))
 	}
-	if got := s.Destination("app").Reveal(); got != "whsec_canary4" {
+	if got := s.Destination("app")[0].Reveal(); got != "whsec_canary4" {
 		t.Errorf("destination secret = %q", got)
 	}
-	if !s.Destination("nobody").IsZero() {
+	if len(s.Destination("nobody")) != 0 {
 		t.Error("an unknown destination has a secret")
 	}
 	if shown := fmt.Sprintf("%v %+v %#v", s.All(vault.WebhookSecret), s.First(vault.APIKey), s.First(vault.APIKey)); strings.Contains(shown, "canary") {

@@ -1,0 +1,36 @@
+package deliver
+
+import (
+	"context"
+	"time"
+
+	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/plan"
+)
+
+// destination is where a plan sends events.
+type destination struct {
+	plan.Destination
+	name    string
+	secrets func() []integration.Secret
+}
+
+// destination returns the plan's destination of that name.
+func (s Service) destination(name string) (*destination, bool) {
+	declared, ok := s.Plan.Destinations[name]
+	if !ok {
+		return nil, false
+	}
+	return &destination{Destination: declared, name: name, secrets: func() []integration.Secret { return s.Secrets(name) }}, true
+}
+
+// ready says what keeps deliveries from being signed.
+func (t *destination) ready() error {
+	_, err := signingKeys(t.secrets())
+	return err
+}
+
+// send hands the event to its destination once, whatever kind it is of.
+func (d *Deliverer) send(ctx context.Context, to *destination, e integration.Event, data []byte, now time.Time) result {
+	return d.post(ctx, to, e, data, now)
+}

@@ -89,7 +89,7 @@ func (e *ErasureKeys) path(tenant string) string {
 }
 
 // errErased is ErrKeyGone with what may be the matter.
-var errErased = fmt.Errorf("the tenant's erasure key is not there: %w", ErrKeyGone)
+var errErased = fmt.Errorf("the tenant's erasure key is not there; is erasure_keys the right folder? If the tenant was being erased, erase it again: %w", ErrKeyGone)
 
 // key opens a tenant's erasure key, and makes it where asked.
 func (e *ErasureKeys) key(tenant string, create bool) (tink.AEAD, error) {

@@ -2,7 +2,9 @@ package vault_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -173,4 +175,69 @@ func TestErasureKeysRefused(t *testing.T) {
 	if _, err := (&vault.Erasing{From: h, ErasureKeys: e}).Tenant(t.Context(), "", "test"); err == nil {
 		t.Error("erased nobody")
 	}
+}
+
+// stopping fails at the first thing that it is asked to delete.
+type stopping struct{ vault.Eraser }
+
+func (stopping) EraseKeys(context.Context, string, integration.AuditEntry) (integration.Erasure, error) {
+	return integration.Erasure{}, errors.New("the database is away")
+}
+
+// R2.7: when the process dies after the erasure key is gone nothing of the tenant
+// can be opened, a rotation says what to do, and erasing again ends it.
+func TestErasureKeyGoesFirst(t *testing.T) {
+	t.Parallel()
+	h, e := newHouse(t, 2, 1), erasureKeys(t)
+	rotate := func() error {
+		_, err := (&vault.Rotation{Store: h, Master: h.master(t), ErasureKeys: e}).Run(t.Context())
+		return err
+	}
+	if err := rotate(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (&vault.Erasing{From: stopping{h}, ErasureKeys: e}).Tenant(t.Context(), "t0", "test"); err == nil || !strings.Contains(err.Error(), "run it again") {
+		t.Errorf("%v", err)
+	}
+	b := vault.Binding{Tenant: "t0", Connection: "c9", Field: "token"}
+	if _, err := h.sealer(t, h, e).Seal(t.Context(), b, integration.NewSecret("canary")); !errors.Is(err, vault.ErrKeyGone) {
+		t.Errorf("sealed meanwhile: %v", err)
+	}
+	if err := rotate(); !errors.Is(err, vault.ErrKeyGone) || !strings.Contains(err.Error(), "erase it again") {
+		t.Errorf("a rotation meanwhile: %v", err)
+	}
+	if _, err := (&vault.Erasing{From: h, ErasureKeys: e}).Tenant(t.Context(), "t0", "test"); err != nil {
+		t.Fatal(err)
+	}
+	if err := rotate(); err != nil {
+		t.Errorf("a rotation afterwards: %v", err)
+	}
+	_, credentials, err := h.Connection(t.Context(), "c1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := h.sealer(t, h, e).Open(t.Context(), vault.Binding{Tenant: "t1", Connection: "c1", Field: "token"}, credentials[0].Sealed); err != nil || got.Reveal() != "secret of c1" {
+		t.Errorf("the neighbour's: %v", err)
+	}
+}
+
+func ExampleErasureKeys() {
+	folder, err := os.MkdirTemp("", "erasure-*")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(folder)
+	if err := vault.CreateErasureKeys(folder); err != nil {
+		fmt.Println(err)
+		return
+	}
+	keys, err := vault.OpenErasureKeys(folder)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	since, err := keys.Destroy("acme")
+	fmt.Println("there was none:", since.IsZero(), err)
+	// Output: there was none: true <nil>
 }

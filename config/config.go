@@ -86,7 +86,7 @@ func Settings() []Setting {
 			Manual: "A file and its -wal and -shm neighbours are made with mode 0600; keep them on a local disk. A PostgreSQL is shared by any number of instances: postgres://USER:PASSWORD@HOST:PORT/DATABASE, better in SALLYPORT_DATABASE than in a flag, with ?pool_max_conns=N for the size of the pool (16).",
 			set: func(c *Config, v string) error {
 				path, file := strings.CutPrefix(v, "sqlite:")
-				if !(file && path != "") && !strings.HasPrefix(v, "postgres://") && !strings.HasPrefix(v, "postgresql://") {
+				if (!file || path == "") && !strings.HasPrefix(v, "postgres://") && !strings.HasPrefix(v, "postgresql://") {
 					return errors.New("want sqlite:PATH or postgres://USER@HOST:PORT/DATABASE")
 				}
 				c.Database = v

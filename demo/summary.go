@@ -105,8 +105,11 @@ func (s *stage) checkQueued(ctx context.Context) (check, error) {
 		if err := s.eventually(ctx, "/api/v1/admin/calls/"+s.waiting.call, &view); err != nil {
 			return check{}, err
 		}
-		if view.State != "queued" && view.State != "running" || pause(ctx, 50*time.Millisecond) != nil {
+		if view.State != "queued" && view.State != "running" {
 			break
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return check{}, err
 		}
 	}
 	got := fmt.Sprintf("%d, then %s", s.waiting.status, view.State)

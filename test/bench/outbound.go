@@ -44,17 +44,17 @@ func layers() []layer {
 			return &retryablehttp.RoundTripper{Client: c}, nil
 		}},
 		{"failsafehttp: retries", func(rt http.RoundTripper) (http.RoundTripper, error) {
-			return failsafehttp.NewRoundTripper(rt, failsafehttp.NewRetryPolicyBuilder().Build()), nil
+			return failsafehttp.NewRoundTripper(rt, failsafehttp.NewRetryPolicyBuilder().Build()), nil //nolint:bodyclose // a policy is made, nothing is asked
 		}},
 		{"failsafehttp: retries, breaker, limit, timeout", func(rt http.RoundTripper) (http.RoundTripper, error) {
 			return failsafehttp.NewRoundTripper(rt,
-				failsafehttp.NewRetryPolicyBuilder().Build(),
-				circuitbreaker.NewBuilder[*http.Response]().WithFailureRateThreshold(0.5, 20, 30*time.Second).Build(),
+				failsafehttp.NewRetryPolicyBuilder().Build(),                                                          //nolint:bodyclose // the same
+				circuitbreaker.NewBuilder[*http.Response]().WithFailureRateThreshold(0.5, 20, 30*time.Second).Build(), //nolint:bodyclose // the same
 				ratelimiter.NewBurstyBuilder[*http.Response](1<<30, time.Second).WithMaxWaitTime(time.Second).Build(),
 				timeout.New[*http.Response](30*time.Second)), nil
 		}},
 		{"sallyport: credential, breaker, limits, budget, retries, timeout, record", sallyportLayer(nil)},
-		{"sallyport, and a line of JSON log a call", sallyportLayer(slog.New(slog.NewJSONHandler(io.Discard, nil)))},
+		{"sallyport, and a line of JSON log a call", sallyportLayer(slog.New(slog.NewJSONHandler(io.Discard, nil)))}, //nolint:sloglint // the writing of the line is what is measured
 	}
 }
 
@@ -158,7 +158,7 @@ func costOf(one layer) (inProcess, error) {
 }
 
 func ask(rt http.RoundTripper, base string) error {
-	r, err := http.NewRequest(http.MethodGet, base+"/v1/customers/cus_1", nil)
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, base+"/v1/customers/cus_1", nil)
 	if err != nil {
 		return err
 	}

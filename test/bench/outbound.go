@@ -35,6 +35,8 @@ type layer struct {
 
 // layers are what is compared: everything each of them has is switched on, and
 // nothing ever fails, waits or is refused.
+//
+//nolint:bodyclose // policies are made here, nothing is asked
 func layers() []layer {
 	return []layer{
 		{"net/http alone", func(rt http.RoundTripper) (http.RoundTripper, error) { return rt, nil }},
@@ -44,12 +46,12 @@ func layers() []layer {
 			return &retryablehttp.RoundTripper{Client: c}, nil
 		}},
 		{"failsafehttp: retries", func(rt http.RoundTripper) (http.RoundTripper, error) {
-			return failsafehttp.NewRoundTripper(rt, failsafehttp.NewRetryPolicyBuilder().Build()), nil //nolint:bodyclose // a policy is made, nothing is asked
+			return failsafehttp.NewRoundTripper(rt, failsafehttp.NewRetryPolicyBuilder().Build()), nil
 		}},
 		{"failsafehttp: retries, breaker, limit, timeout", func(rt http.RoundTripper) (http.RoundTripper, error) {
 			return failsafehttp.NewRoundTripper(rt,
-				failsafehttp.NewRetryPolicyBuilder().Build(),                                                          //nolint:bodyclose // the same
-				circuitbreaker.NewBuilder[*http.Response]().WithFailureRateThreshold(0.5, 20, 30*time.Second).Build(), //nolint:bodyclose // the same
+				failsafehttp.NewRetryPolicyBuilder().Build(),
+				circuitbreaker.NewBuilder[*http.Response]().WithFailureRateThreshold(0.5, 20, 30*time.Second).Build(),
 				ratelimiter.NewBurstyBuilder[*http.Response](1<<30, time.Second).WithMaxWaitTime(time.Second).Build(),
 				timeout.New[*http.Response](30*time.Second)), nil
 		}},

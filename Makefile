@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TOOLS   := $(CURDIR)/bin/tools
 FOR     ?=
 
-.PHONY: run build test test-vault lint generate generated bench clean
+.PHONY: run build test test-vault lint generate generated bench reliability clean
 
 run: build ## Build and run the demo: plan, sandbox, gateway and a receiving app.
 	$(BIN) demo $(if $(FOR),--for $(FOR))
@@ -34,6 +34,9 @@ generated: generate ## Fail when a committed generated file is stale.
 
 bench: ## Measure and write docs/benchmarks.md.
 	scripts/bench
+
+reliability: ## Kill everything again and again, and count: docs/reliability.md.
+	scripts/reliability
 
 clean:
 	rm -rf bin dist

@@ -1,6 +1,6 @@
 // Package crash kills the gateway, and its database, again and again while
-// webhooks arrive, and then counts. "go test ./test/crash -rounds 100 -v" does so
-// for longer and says what it counted.
+// webhooks arrive, and then counts. "make reliability" does so for longer, on a
+// database that waits for the disk, and says what it counted.
 package crash
 
 import (
@@ -40,6 +40,20 @@ func TestMain(m *testing.M) {
 // longer to come back and is killed a fifth as often unless this is set.
 var rounds = flag.Int("rounds", 0, "how often to kill, on each store; 0: 30 times, a database 6 times")
 
+// durable has PostgreSQL wait for the disk before it says that something is
+// committed. What this process kills does not need that, as the kernel keeps
+// what was written; it is there for the figures to be those of real settings.
+var durable = flag.Bool("durable", false, "let PostgreSQL wait for the disk, as outside of tests")
+
+// postgres is a server of the test's own.
+func postgres(t *testing.T) *services.Server {
+	t.Helper()
+	if *durable {
+		return services.Postgres(t, "fsync=on", "synchronous_commit=on", "full_page_writes=on")
+	}
+	return services.Postgres(t)
+}
+
 func killings(usual int) int {
 	if *rounds > 0 {
 		return *rounds
@@ -55,7 +69,7 @@ const (
 // engines are the stores, each with a way to a new database: a file, or a DSN.
 var engines = map[string]func(*testing.T) string{
 	"SQLite":     func(t *testing.T) string { return filepath.Join(t.TempDir(), "crash.db") },
-	"PostgreSQL": func(t *testing.T) string { return services.Postgres(t).DSN() },
+	"PostgreSQL": func(t *testing.T) string { return postgres(t).DSN() },
 }
 
 // onEach runs a test on each store.

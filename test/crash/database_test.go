@@ -16,7 +16,6 @@ import (
 	"github.com/stripe/stripe-go/v85/webhook"
 
 	"github.com/sallyport/sallyport/test/gateway"
-	"github.com/sallyport/sallyport/test/services"
 )
 
 // rate is how many events a second are sent while the database is killed.
@@ -29,7 +28,7 @@ func TestDatabaseKilledAtRandomMoments(t *testing.T) {
 	t.Parallel()
 	app := newApp()
 	defer app.Close()
-	server := services.Postgres(t)
+	server := postgres(t)
 	p := gateway.Start(t, eventGateway(t, server.DSN(), app.URL))
 	flow := startFlow(t.Context(), p)
 	defer flow.stop()
@@ -94,11 +93,17 @@ type flow struct {
 
 	mu           sync.Mutex
 	acknowledged map[string]bool
+	offered      int // events, each of which was sent up to three times
 	refused      int
 	odd          map[string]int
 }
 
 func startFlow(ctx context.Context, gateways ...*gateway.Process) *flow {
+	return startFlowTo(ctx, func(n int64) *gateway.Process { return gateways[int(n)%len(gateways)] })
+}
+
+// startFlowTo sends the nth event to the gateway that to names at that moment.
+func startFlowTo(ctx context.Context, to func(n int64) *gateway.Process) *flow {
 	ctx, cancel := context.WithCancel(ctx)
 	f := &flow{answers: make(chan int, 1), acknowledged: map[string]bool{}, odd: map[string]int{}}
 	var sending sync.WaitGroup
@@ -117,7 +122,7 @@ func startFlow(ctx context.Context, gateways ...*gateway.Process) *flow {
 					return
 				}
 				n := sequence.Add(1)
-				f.send(client, gateways[int(n)%len(gateways)], fmt.Sprintf("evt_flow_%08d", n))
+				f.send(client, to(n), fmt.Sprintf("evt_flow_%08d", n))
 			}
 		})
 	}
@@ -129,6 +134,9 @@ func startFlow(ctx context.Context, gateways ...*gateway.Process) *flow {
 func (f *flow) send(client *http.Client, p *gateway.Process, id string) {
 	payload := fmt.Appendf(nil, `{"id":%q,"object":"event","type":"invoice.paid","created":%d,"data":{"object":{"id":"in_1","object":"invoice","external":%q}}}`, id, time.Now().Unix(), id)
 	signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: payload, Secret: secret})
+	f.mu.Lock()
+	f.offered++
+	f.mu.Unlock()
 	for range 3 {
 		request, err := http.NewRequest(http.MethodPost, p.URL("/api/webhooks/stripe"), bytes.NewReader(payload))
 		if err != nil {

@@ -11,7 +11,6 @@ import (
 	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/store/open"
 	"github.com/sallyport/sallyport/test/gateway"
-	"github.com/sallyport/sallyport/test/services"
 )
 
 // R9.2: two instances on one database share the work: nothing is delivered twice
@@ -20,7 +19,7 @@ func TestTwoInstances(t *testing.T) {
 	t.Parallel()
 	app := newApp()
 	defer app.Close()
-	database := services.Postgres(t).DSN()
+	database := postgres(t).DSN()
 	key := adminKey(t, database)
 	options := eventGateway(t, database, app.URL)
 	one, other := gateway.Start(t, options), gateway.Start(t, options)
@@ -60,7 +59,7 @@ func TestInstanceKilled(t *testing.T) {
 	t.Parallel()
 	app := newApp()
 	defer app.Close()
-	database := services.Postgres(t).DSN()
+	database := postgres(t).DSN()
 	options := eventGateway(t, database, app.URL)
 	one, other := gateway.Start(t, options), gateway.Start(t, options)
 	app.hold() // deliveries stay in hand

@@ -18,8 +18,9 @@ import (
 
 // Postgres starts an empty PostgreSQL with the database and the superuser
 // postgres, which needs no password. It does not wait for the disk, so a cut of
-// the power would lose data; being stopped or killed does not.
-func Postgres(tb testing.TB) *Server {
+// the power would lose data; being stopped or killed does not. Settings such as
+// "fsync=on" come after ours and win.
+func Postgres(tb testing.TB, settings ...string) *Server {
 	tb.Helper()
 	initdb, postgres := program(tb, "initdb"), program(tb, "postgres")
 	folder, who, err := ownFolder()
@@ -38,6 +39,9 @@ func Postgres(tb testing.TB) *Server {
 	s.command = func() *exec.Cmd {
 		cmd := as(who, exec.Command(postgres, "-D", data, "-p", strconv.Itoa(s.port), //nolint:noctx // it ends with the test
 			"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "max_connections=200"))
+		for _, setting := range settings {
+			cmd.Args = append(cmd.Args, "-c", setting)
+		}
 		cmd.Dir = folder
 		return cmd
 	}

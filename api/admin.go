@@ -189,7 +189,7 @@ func (s *server) event(ctx context.Context, in *idInput) (*eventOutput, error) {
 		return nil, s.failed(err, "event")
 	}
 	view := eventView(&e, deliveries)
-	view.Headers = e.Header
+	view.Headers = integration.ShownHeader(e.Header)
 	if utf8.Valid(e.Payload) {
 		view.Payload = string(e.Payload)
 	} else {

@@ -36,6 +36,8 @@ type door struct {
 	tenant     extract.Path
 	used       map[string]plan.EventHandling
 	drop       map[string]bool // headers that are not kept
+	signed     map[string]bool // headers that verify an event again
+	raw        map[string]bool // types that are delivered raw somewhere
 	counters   counters
 }
 
@@ -50,7 +52,7 @@ func newDoor(s Service) (*door, error) {
 	facts := p.Provider.Webhooks
 	d := &door{
 		service: p.Service, secrets: s.Secrets, format: facts.TimeFormat, used: p.Webhooks.Events, drop: unkept(facts),
-		values: s.Values, keep: s.Keep, visit: s.Visit, refused: facts.Answer.Refused, success: successOf(facts.Answer),
+		signed: signatures(facts), raw: rawTypes(p), values: s.Values, keep: s.Keep, visit: s.Visit, refused: facts.Answer.Refused, success: successOf(facts.Answer),
 	}
 	if err := d.compileSchemes(facts); err != nil {
 		return nil, err
@@ -166,7 +168,7 @@ func (d *door) event(in *extract.Request, now time.Time) (*integration.Event, er
 	if _, used := d.used[e.Type]; !used {
 		e.Status = integration.EventIgnored
 	}
-	e.Header = d.kept(in.Header)
+	e.Header = d.kept(in.Header, e.Type)
 	return e, nil
 }
 
@@ -204,12 +206,16 @@ func unkept(facts *catalog.Webhooks) map[string]bool {
 	return drop
 }
 
-// kept copies the headers that are kept.
-func (d *door) kept(h http.Header) http.Header {
+// kept copies the headers that are kept of an event of that type.
+func (d *door) kept(h http.Header, eventType string) http.Header {
 	out := make(http.Header, len(h))
 	for key, values := range h {
-		if !d.drop[key] && !confidential(key) {
+		switch {
+		case integration.IsSigned(key): // ours to set
+		case !d.drop[key] && !confidential(key):
 			out[key] = values
+		case d.signed[key] && d.raw[eventType]:
+			out[integration.SignedPrefix+key] = values
 		}
 	}
 	return out

@@ -27,11 +27,7 @@ func cloudEvent(e integration.Event, data []byte) []byte {
 	out = append(out, `,"source":`...)
 	out = gjson.AppendJSONString(out, "sallyport/"+e.Service)
 	out = append(out, `,"type":`...)
-	eventType := e.Service + "." + e.Type
-	if _, own := e.Destination(); own {
-		eventType = e.Type
-	}
-	out = gjson.AppendJSONString(out, eventType)
+	out = gjson.AppendJSONString(out, eventType(e))
 	if e.Subject != "" {
 		out = append(out, `,"subject":`...)
 		out = gjson.AppendJSONString(out, e.Subject)
@@ -111,7 +107,8 @@ func signingKeys(secrets []integration.Secret) (keys [][]byte, err error) {
 // scheme"): HMAC-SHA256 over id, time and body, joined by dots, once with each
 // secret, so that a receiver may know the old one or the new one. The id is the
 // event's and stays the same over all attempts, so that a receiver can tell a
-// repeat.
+// repeat. Where the provider's own headers have those names, as in the raw format
+// of a provider that signs like this, ours begin with Sallyport-.
 func sign(h http.Header, id string, now time.Time, body []byte, secrets []integration.Secret) error {
 	keys, err := signingKeys(secrets)
 	if err != nil {
@@ -125,8 +122,12 @@ func sign(h http.Header, id string, now time.Time, body []byte, secrets []integr
 		mac.Write(body)
 		signatures = append(signatures, "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 	}
-	h.Set("Webhook-Id", id)
-	h.Set("Webhook-Timestamp", at)
-	h.Set("Webhook-Signature", strings.Join(signatures, " "))
+	prefix := ""
+	if h.Get("Webhook-Id") != "" || h.Get("Webhook-Timestamp") != "" || h.Get("Webhook-Signature") != "" {
+		prefix = "Sallyport-"
+	}
+	h.Set(prefix+"Webhook-Id", id)
+	h.Set(prefix+"Webhook-Timestamp", at)
+	h.Set(prefix+"Webhook-Signature", strings.Join(signatures, " "))
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sallyport/sallyport/classify"
 	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/send"
 )
 
 // result is what one attempt came to; err nil is a success.
@@ -41,7 +42,7 @@ func newTransport() http.RoundTripper {
 	}
 	t = t.Clone()
 	t.Proxy = nil
-	t.DialContext = (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+	t.DialContext = (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second, ControlContext: send.OwnAddress}).DialContext
 	t.MaxIdleConnsPerHost = 64
 	t.ResponseHeaderTimeout = 0 // the attempt's own time-out holds
 	t.MaxResponseHeaderBytes = 64 << 10
@@ -53,14 +54,16 @@ func (d *Deliverer) post(ctx context.Context, to *destination, e integration.Eve
 	timeout := to.Timeout.Or(defaultTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer cancel()
-	body := cloudEvent(e, data)
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to.URL, bytes.NewReader(body))
+	m := messageOf(to, e, data)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to.URL, bytes.NewReader(m.body))
 	if err != nil {
 		return refused("destination " + to.name + ": its URL can't be used")
 	}
-	request.Header.Set("Content-Type", "application/cloudevents+json; charset=utf-8")
-	request.Header.Set("User-Agent", "Sallyport")
-	if err := sign(request.Header, e.ID, now, body, to.secrets()); err != nil {
+	request.Header = m.header
+	if request.Header.Get("User-Agent") == "" {
+		request.Header.Set("User-Agent", "Sallyport")
+	}
+	if err := sign(request.Header, e.ID, now, m.body, to.secrets()); err != nil {
 		return refused("destination " + to.name + ": " + err.Error())
 	}
 	answer, err := d.client.Do(request)

@@ -1,8 +1,11 @@
 package send
 
 import (
+	"context"
+	"fmt"
 	"net/netip"
 	"slices"
+	"syscall"
 )
 
 // reserved are networks that no public service answers from, beyond those
@@ -45,9 +48,11 @@ func prefixes(list ...string) []netip.Prefix {
 // metadata are addresses at which clouds hand out credentials, beside the
 // link-local ones. No plan has business there, not even in development. From
 // the clouds' documentation: AWS (instance metadata over IPv6), Google (the
-// same), Azure (the platform's own address, which is a public one). Those of
-// Oracle and Alibaba stand in reserved networks.
+// same), Azure (the platform's own address, which is a public one), Alibaba and
+// Oracle (in reserved networks).
 var metadata = []netip.Addr{
+	netip.MustParseAddr("100.100.100.200"),
+	netip.MustParseAddr("192.0.0.192"),
 	netip.MustParseAddr("fd00:ec2::254"),
 	netip.MustParseAddr("fd20:ce::254"),
 	netip.MustParseAddr("168.63.129.16"),
@@ -56,15 +61,10 @@ var metadata = []netip.Addr{
 // forbidden says why an address must not be connected to; empty when it may.
 func forbidden(addr netip.Addr, allowPrivate bool) string {
 	addr = addr.WithZone("").Unmap()
+	if why := hostless(addr); why != "" {
+		return why
+	}
 	switch {
-	case slices.Contains(metadata, addr):
-		return "where a cloud keeps its credentials"
-	case addr.IsLinkLocalUnicast(), addr.IsLinkLocalMulticast(), addr.IsInterfaceLocalMulticast():
-		return "a link-local address"
-	case addr.IsMulticast():
-		return "a multicast address"
-	case addr.IsUnspecified():
-		return "no address of a host"
 	case addr.IsLoopback():
 		return unless(allowPrivate, "this machine itself")
 	case addr.IsPrivate():
@@ -84,6 +84,43 @@ func forbidden(addr netip.Addr, allowPrivate bool) string {
 		return forbidden(inner, allowPrivate)
 	}
 	return ""
+}
+
+// hostless says why nobody has business at an address, wherever the name came
+// from; empty when somebody may.
+func hostless(addr netip.Addr) string {
+	switch {
+	case slices.Contains(metadata, addr):
+		return "where a cloud keeps its credentials"
+	case addr.IsLinkLocalUnicast(), addr.IsLinkLocalMulticast(), addr.IsInterfaceLocalMulticast():
+		return "a link-local address"
+	case addr.IsMulticast():
+		return "a multicast address"
+	case addr.IsUnspecified():
+		return "no address of a host"
+	}
+	return ""
+}
+
+// OwnAddress is the guard of connections to what the owner of the gateway named
+// himself, such as a destination of events: it may be on this machine or in a
+// private network, but a name must not lead to where a cloud keeps its
+// credentials. It is the ControlContext of a net.Dialer, and so looks at the
+// address that is dialled, whatever the name resolved to before.
+func OwnAddress(_ context.Context, network, address string, _ syscall.RawConn) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil || network != "tcp4" && network != "tcp6" {
+		return refuse("egress_address", fmt.Errorf("egress refused: %s %q is no address", network, address))
+	}
+	addr := at.Addr().WithZone("").Unmap()
+	why := hostless(addr)
+	if inner, ok := carried(addr); ok && why == "" && !addr.IsLoopback() {
+		why = hostless(inner)
+	}
+	if why != "" {
+		return refuse("egress_address", fmt.Errorf("egress refused: the host resolves to %s, %s", at.Addr(), why))
+	}
+	return nil
 }
 
 // carried is the IPv4 address inside an IPv6 one, where a network between would

@@ -2,6 +2,7 @@ package send
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 )
 
@@ -59,6 +60,29 @@ func TestForbidden(t *testing.T) {
 		if why := forbidden(addr, true); (why == "") != c.private {
 			t.Errorf("%s with private networks allowed: %q", c.address, why)
 		}
+	}
+}
+
+// R5.8: what the owner named himself may be private, and still not a cloud's
+// metadata.
+func TestOwnAddress(t *testing.T) {
+	t.Parallel()
+	for address, fine := range map[string]bool{
+		"127.0.0.1:80": true, "[::1]:80": true, "10.0.0.1:80": true, "100.64.0.1:80": true, "1.1.1.1:80": true, "[fd00::1]:80": true,
+		"169.254.169.254:80": false, "[fe80::1%lo]:80": false, "[::ffff:169.254.169.254]:80": false, "[64:ff9b::a9fe:a9fe]:80": false,
+		"[2002:a9fe:a9fe::]:80": false, "[fd00:ec2::254]:80": false, "168.63.129.16:80": false, "100.100.100.200:80": false, "192.0.0.192:80": false,
+		"224.0.0.1:80": false, "0.0.0.0:80": false, "[::]:80": false, "nonsense": false,
+	} {
+		network := "tcp4"
+		if strings.HasPrefix(address, "[") {
+			network = "tcp6"
+		}
+		if err := OwnAddress(t.Context(), network, address, nil); (err == nil) != fine {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	if OwnAddress(t.Context(), "unix", "/run/x.sock", nil) == nil {
+		t.Error("a socket in the file system is no host")
 	}
 }
 

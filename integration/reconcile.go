@@ -24,9 +24,11 @@ type CursorOutcome struct {
 }
 
 // Subscription is what we know of our being subscribed to events at a provider
-// (R5.15). There is one for each service, URL and the provider's own id.
+// (R5.15). There is one for each service, connection and the provider's own id.
 type Subscription struct {
 	Service    string
+	Tenant     string    // whose it is; empty: everybody's
+	Connection string    // whose credential it was made with; empty: the service's own
 	ExternalID string    // the provider's id
 	URL        string    // where it sends events
 	Resource   string    // what it is about, where there is one subscription for each; else empty

@@ -89,7 +89,7 @@ func (s *subscribed) change(ctx context.Context, c *Change) error {
 		err = s.update(ctx, c)
 		if errors.Is(err, errNotThere) {
 			if err = s.create(ctx, c); err == nil {
-				err = s.config.Store.ForgetSubscription(ctx, s.name, before.ExternalID)
+				err = s.config.Store.ForgetSubscription(ctx, s.name, "", before.ExternalID)
 			}
 		}
 	case Replace:
@@ -224,7 +224,7 @@ func (s *subscribed) remove(ctx context.Context, c *Change) error {
 	if _, err := s.wire.do(ctx, s.facts.Delete, s.values(c)); err != nil && !errors.Is(err, errNotThere) {
 		return err
 	}
-	if err := s.config.Store.ForgetSubscription(context.WithoutCancel(ctx), s.name, c.Subscription.ExternalID); err != nil {
+	if err := s.config.Store.ForgetSubscription(context.WithoutCancel(ctx), s.name, "", c.Subscription.ExternalID); err != nil {
 		return err
 	}
 	c.Done = true

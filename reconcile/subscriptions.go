@@ -20,7 +20,7 @@ import (
 // SubscriptionStore keeps what is known of subscriptions.
 type SubscriptionStore interface {
 	PutSubscription(ctx context.Context, s *integration.Subscription) error
-	ForgetSubscription(ctx context.Context, service, externalID string) error
+	ForgetSubscription(ctx context.Context, service, connection, externalID string) error
 	Subscriptions(ctx context.Context, service string) ([]integration.Subscription, error)
 }
 
@@ -260,7 +260,7 @@ func (s *subscribed) remember(ctx context.Context, known, present []integration.
 	}
 	for _, k := range known {
 		if !slices.ContainsFunc(present, func(p integration.Subscription) bool { return p.ExternalID == k.ExternalID }) {
-			if err := s.config.Store.ForgetSubscription(ctx, s.name, k.ExternalID); err != nil {
+			if err := s.config.Store.ForgetSubscription(ctx, s.name, "", k.ExternalID); err != nil {
 				return err
 			}
 		}

@@ -145,6 +145,9 @@ type Reconciling interface {
 	Cursor(ctx context.Context, id string) (integration.Cursor, error)
 	KnownEvents(ctx context.Context, service, source string, externalIDs []string) (map[string]bool, error)
 	PutSubscription(ctx context.Context, s *integration.Subscription) error
-	ForgetSubscription(ctx context.Context, service, externalID string) error
+	ForgetSubscription(ctx context.Context, service, connection, externalID string) error
 	Subscriptions(ctx context.Context, service string) ([]integration.Subscription, error)
+	SubscriptionsOf(ctx context.Context, service, connection string) ([]integration.Subscription, error)
+	SetSubscribing(ctx context.Context, service string, on bool, now time.Time) error
+	Subscribing(ctx context.Context, service string) (bool, error)
 }

@@ -21,6 +21,7 @@ func (s *Store) EraseKeys(ctx context.Context, tenant string, audit integration.
 			{&erased.Credentials, "DELETE FROM credentials WHERE connection_id IN (SELECT id FROM connections WHERE tenant_id = $1)"},
 			{new(int), "DELETE FROM refresh_intents WHERE connection_id IN (SELECT id FROM connections WHERE tenant_id = $1)"},
 			{&erased.Flows, "DELETE FROM oauth_states WHERE tenant_id = $1"},
+			{new(int), "DELETE FROM subscriptions WHERE tenant_id = $1"},
 			{&erased.Connections, "DELETE FROM connections WHERE tenant_id = $1"},
 		} {
 			n, err := t.exec(step.statement, tenant)

@@ -18,15 +18,19 @@ type Reconciling interface {
 	Cursor(ctx context.Context, id string) (integration.Cursor, error)
 	KnownEvents(ctx context.Context, service, source string, externalIDs []string) (map[string]bool, error)
 	PutSubscription(ctx context.Context, s *integration.Subscription) error
-	ForgetSubscription(ctx context.Context, service, externalID string) error
+	ForgetSubscription(ctx context.Context, service, connection, externalID string) error
 	Subscriptions(ctx context.Context, service string) ([]integration.Subscription, error)
+	SubscriptionsOf(ctx context.Context, service, connection string) ([]integration.Subscription, error)
+	SetSubscribing(ctx context.Context, service string, on bool, now time.Time) error
+	Subscribing(ctx context.Context, service string) (bool, error)
+	EraseKeys(ctx context.Context, tenant string, audit integration.AuditEntry) (integration.Erasure, error)
 }
 
 // RunReconciling runs the suite of a Reconciling; open returns a new one for
 // each test. Its queue of cursors has to pass the suite of leasetest as well.
 func RunReconciling(t *testing.T, open func(t *testing.T) Reconciling) {
 	for name, test := range map[string]func(*testing.T, Reconciling){
-		"PutCursors": testPutCursors, "KnownEvents": testKnownEvents, "Subscriptions": testSubscriptions,
+		"PutCursors": testPutCursors, "KnownEvents": testKnownEvents, "Subscriptions": testSubscriptions, "TenantsSubscriptions": testTenantsSubscriptions, "Subscribing": testSubscribing,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -111,10 +115,10 @@ func testSubscriptions(t *testing.T, s Reconciling) {
 	if got, err := s.Subscriptions(ctx, "stripe"); err != nil || !reflect.DeepEqual(got, []integration.Subscription{want}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if err := s.ForgetSubscription(ctx, "stripe", "we_1"); err != nil {
+	if err := s.ForgetSubscription(ctx, "stripe", "", "we_1"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.ForgetSubscription(ctx, "stripe", "we_1"); err != nil {
+	if err := s.ForgetSubscription(ctx, "stripe", "", "we_1"); err != nil {
 		t.Errorf("forgetting twice: %v", err)
 	}
 	if got, err := s.Subscriptions(ctx, "stripe"); err != nil || len(got) != 0 {
@@ -125,5 +129,69 @@ func testSubscriptions(t *testing.T, s Reconciling) {
 	}
 	if err := s.PutSubscription(ctx, &integration.Subscription{Service: "stripe"}); err == nil {
 		t.Error("a subscription without an id was kept")
+	}
+}
+
+// R5.15: two tenants' subscriptions of one id are two; an erased tenant has none.
+func testTenantsSubscriptions(t *testing.T, s Reconciling) {
+	ctx := t.Context()
+	for _, connection := range []string{"", "c1", "c2"} {
+		one := integration.Subscription{
+			Service: "shopify", Connection: connection, ExternalID: "1", Resource: "of " + connection, CreatedAt: start, CheckedAt: start,
+			Tenant: map[string]string{"c1": "acme", "c2": "umbrella"}[connection],
+		}
+		if err := s.PutSubscription(ctx, &one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all, err := s.Subscriptions(ctx, "shopify"); err != nil || len(all) != 3 {
+		t.Errorf("%+v, %v", all, err)
+	}
+	for _, connection := range []string{"", "c1"} {
+		if got, err := s.SubscriptionsOf(ctx, "shopify", connection); err != nil || len(got) != 1 || got[0].Connection != connection || got[0].Resource != "of "+connection {
+			t.Errorf("of %q: %+v, %v", connection, got, err)
+		}
+	}
+	if err := s.ForgetSubscription(ctx, "shopify", "c1", "1"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.SubscriptionsOf(ctx, "shopify", "c1"); err != nil || len(got) != 0 {
+		t.Errorf("forgotten: %+v, %v", got, err)
+	}
+	if got, err := s.SubscriptionsOf(ctx, "shopify", "c2"); err != nil || len(got) != 1 || got[0].Tenant != "umbrella" {
+		t.Errorf("the other's: %+v, %v", got, err)
+	}
+	if _, err := s.EraseKeys(ctx, "umbrella", integration.AuditEntry{ID: "1", At: start, Actor: "test", Action: "tenant.erased", Target: "umbrella"}); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := s.Subscriptions(ctx, "shopify"); err != nil || len(all) != 1 || all[0].Tenant != "" {
+		t.Errorf("after the erasure %+v, %v", all, err)
+	}
+}
+
+// R5.15: connections are subscribed by themselves unless it was said that they
+// are not.
+func testSubscribing(t *testing.T, s Reconciling) {
+	ctx := t.Context()
+	for i, step := range []struct {
+		service  string
+		set      bool // SetSubscribing(on) before
+		on, want bool
+	}{
+		{"shopify", false, false, true},
+		{"shopify", true, false, false},
+		{"shopify", true, false, false},
+		{"msgraph", false, false, true},
+		{"shopify", true, true, true},
+		{"shopify", true, true, true},
+	} {
+		if step.set {
+			if err := s.SetSubscribing(ctx, step.service, step.on, start); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := s.Subscribing(ctx, step.service); err != nil || got != step.want {
+			t.Errorf("%d: %t, %v", i, got, err)
+		}
 	}
 }

@@ -233,7 +233,7 @@ func (f *fixture) keptForSubscription() {
 	if n, err := f.Store.ForgetTenantKeys(f.Context(), start.Add(48*time.Hour)); err != nil || n != 0 {
 		f.Errorf("forgot %d that a subscription needs, %v", n, err)
 	}
-	if err := s.ForgetSubscription(f.Context(), "stripe", "we_1"); err != nil {
+	if err := s.ForgetSubscription(f.Context(), "stripe", "", "we_1"); err != nil {
 		f.Fatal(err)
 	}
 }

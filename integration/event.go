@@ -48,6 +48,11 @@ type Event struct {
 	ProcessedAt time.Time
 	// DueAt is when the event may next be worked on; meaningful while Received.
 	DueAt time.Time
+	// Replays is how many times the event was processed again after it had
+	// reached a final status, because a person asked for it. It is zero in lists.
+	Replays    int
+	ReplayedAt time.Time // when it was last asked for; zero: never, and in lists
+	Job        string    // the job that asked; empty when a person did it one by one, and in lists
 }
 
 // DeliveryState is how handing an event to one destination ended.
@@ -66,6 +71,7 @@ type Delivery struct {
 	EventID     string        // the event handed over
 	Destination string        // the destination's name in the plan, or "handler"
 	Attempt     int           // 1 for the first
+	Replay      int           // which replay of the event it belongs to; 0: the first time
 	State       DeliveryState // how it ended
 	Status      int           // the destination's HTTP status; 0 when there was none
 	Error       string        // why it failed, free of secrets; empty on success

@@ -36,6 +36,7 @@ type Filter struct {
 	Tenant  string
 	Status  string // an EventStatus or CallState
 	Type    string // event type, or endpoint name of a call
+	Source  string // one inbound address of the service; of events alone
 	Query   string // part of an id, external id or error
 	Since   time.Time
 	Until   time.Time
@@ -53,18 +54,33 @@ const (
 	JobCanceled JobState = "canceled" // what had not begun is as it was before
 )
 
-// Job puts many kept calls back into the queue because a person asked for it
-// (R4.7). It survives the process.
+// JobKind is what a job is about.
+type JobKind string
+
+// A job makes kept calls again, or has events processed again.
+const (
+	JobCalls  JobKind = "call" // also what an empty kind means
+	JobEvents JobKind = "event"
+)
+
+// Job puts many kept calls (R4.7), or many events (R5.10), back into the queue
+// because a person asked for it. It survives the process.
 type Job struct {
-	ID         string   // ours, a UUIDv7
-	Service    string   // the integration's slug
-	State      JobState // where it stands
-	Filter     Filter   // which calls; Status is failed, or unknown where the person said so
-	Actor      string   // who asked
-	Total      int      // how many calls were found when it began
-	Queued     int      // how many of them were put into the queue so far
-	Done       int      // how many were made and are over: succeeded, rejected or canceled
-	Failed     int      // how many are with a person again
+	ID      string   // ours, a UUIDv7
+	Kind    JobKind  // calls, or events; empty means calls
+	Service string   // the integration's slug
+	State   JobState // where it stands
+	// Filter says which calls or events. Status of calls is failed, or unknown
+	// where the person said so; of events a final one, or empty for all three.
+	Filter Filter
+	Actor  string // who asked
+	Total  int    // how many were found when it began, those that are skipped included
+	Queued int    // how many of them were put into the queue so far
+	Done   int    // how many are over: calls made, events processed or ignored
+	Failed int    // how many are with a person again
+	// Skipped is how many events can't be processed again because what came is
+	// not kept any more.
+	Skipped    int
 	CreatedAt  time.Time
 	FinishedAt time.Time // zero while running
 }

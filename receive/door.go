@@ -28,6 +28,8 @@ type door struct {
 	success success
 	refused int // status of a wrong signature; 0 is 401
 
+	patience time.Duration // how long a commit is waited for
+
 	handshakes *handshake.Set
 	id, kind   []extract.Path
 	time       extract.Path
@@ -53,6 +55,7 @@ func newDoor(s Service) (*door, error) {
 	d := &door{
 		service: p.Service, secrets: s.Secrets, format: facts.TimeFormat, used: p.Webhooks.Events, drop: unkept(facts),
 		signed: signatures(facts), raw: rawTypes(p), values: s.Values, keep: s.Keep, visit: s.Visit, refused: facts.Answer.Refused, success: successOf(facts.Answer),
+		patience: patience(facts.Answer.DeadlineS),
 	}
 	if err := d.compileSchemes(facts); err != nil {
 		return nil, err

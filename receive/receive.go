@@ -35,7 +35,8 @@ const Prefix = "/api/webhooks/"
 // Inbox keeps a verified event. Accept returns after the event is durable; a
 // repeat of the same (service, source, external id) returns fresh == false.
 // integration.ErrBusy says that nothing was kept and the sender should come
-// again.
+// again. When ctx ends first the event may be kept all the same: the sender is
+// told to come again, and the repeat is known.
 type Inbox interface {
 	Accept(ctx context.Context, e *integration.Event) (fresh bool, err error)
 }
@@ -192,9 +193,9 @@ func (r *Receiver) keep(req *http.Request, d *door, in *extract.Request, now tim
 		return nil, verdictMalformed, err
 	}
 	e.ID = uuid.Must(uuid.NewV7()).String()
-	// The commit is waited for even when the sender hangs up: it is under way
-	// all the same, and counters and log should say what became of the event.
-	fresh, err := r.config.Inbox.Accept(context.WithoutCancel(req.Context()), e)
+	within, cancel := d.untilLate(req.Context())
+	defer cancel()
+	fresh, err := r.config.Inbox.Accept(within, e)
 	switch {
 	case errors.Is(err, integration.ErrBusy):
 		return e, verdictBusy, err

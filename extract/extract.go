@@ -9,6 +9,12 @@
 //	form:MessageSid           a field of an application/x-www-form-urlencoded body
 //	query:token               a parameter of the URL
 //	config:webhook_id         a value that was configured, not sent
+//	xml:feed.entry.id         the text of an element of an XML body, by local names
+//	xml:a.b@type              an attribute of it
+//	member:!update_id         the name of the first member of the JSON body but those
+//	text:updated              that very word
+//	form:payload>json:id      the first value read by the second path, as if it were the body
+//	form:p>base64>xml:a.b     the same, decoded first
 //
 // A dot inside a key is written as "\.". Keys have no wildcards, filters or
 // modifiers: a path names a place and computes nothing.
@@ -42,9 +48,15 @@ const (
 	Form        // form:key
 	Query       // query:key
 	Config      // config:name
+	XML         // xml:a.b@c
+	Member      // member:!a,b
+	Text        // text:word
+	Nested      // form:a>json:b
 )
 
-var kinds = map[string]Kind{"header": Header, "json": JSON, "form": Form, "query": Query, "config": Config}
+var kinds = map[string]Kind{
+	"header": Header, "json": JSON, "form": Form, "query": Query, "config": Config, "xml": XML, "member": Member, "text": Text,
+}
 
 // Path is a parsed path. The zero Path yields nothing. A Path is a value and
 // may be used by many goroutines at once.
@@ -54,14 +66,18 @@ type Path struct {
 	name string // header name in canonical form, key, or gjson path
 	each string // gjson path of the array before the first "[]"; empty without one
 	rest string // gjson path inside each element; empty for the element itself
+	view *view  // of Nested, XML and Member; else nil
 }
 
 // Parse reads a path. The error says what is wrong with it and what is allowed.
 func Parse(expr string) (Path, error) {
+	if outer, inner, ok := cutNested(expr); ok {
+		return parseNested(expr, outer, inner)
+	}
 	word, name, ok := strings.Cut(expr, ":")
 	kind := kinds[word]
 	if !ok || kind == None {
-		return Path{}, fmt.Errorf("path %q: want header:Name, json:a.b.c, form:key, query:key or config:name", expr)
+		return Path{}, fmt.Errorf("path %q: want header:Name, json:a.b.c, form:key, query:key, config:name, xml:a.b, member:!a or text:word", expr)
 	}
 	if name == "" {
 		return Path{}, fmt.Errorf("path %q: nothing after %q", expr, word+":")
@@ -77,6 +93,12 @@ func Parse(expr string) (Path, error) {
 		if err := p.compile(name); err != nil {
 			return Path{}, fmt.Errorf("path %q: %w", expr, err)
 		}
+	case XML, Member:
+		view, err := parseView(kind, name)
+		if err != nil {
+			return Path{}, fmt.Errorf("path %q: %w", expr, err)
+		}
+		p.view = view
 	}
 	return p, nil
 }
@@ -200,6 +222,14 @@ func (p Path) Value(r *Request) (value string, ok bool) {
 	case Config:
 		value, ok = r.Config[p.name]
 		return value, ok
+	case XML:
+		return p.view.xml(r)
+	case Member:
+		return p.view.member(r)
+	case Text:
+		return p.name, true
+	case Nested:
+		return p.view.nested(r)
 	}
 	return "", false
 }

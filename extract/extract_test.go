@@ -143,7 +143,7 @@ func TestParseRefuses(t *testing.T) {
 	for expr, want := range map[string]string{
 		"":              "want header:Name",
 		"id":            "want header:Name",
-		"xml:a":         "want header:Name",
+		"yaml:a":        "want header:Name",
 		"json:":         "nothing after",
 		"header:":       "nothing after",
 		"header:a b":    "no header name",

@@ -71,7 +71,7 @@ func (c *chooser) take(cl *clause, o *operation, why string) *pick {
 func (c *chooser) clause(i int) {
 	cl := &c.clauses[i]
 	if cl.again && i > 0 { // "its", "them": what the clause before spoke of
-		for _, t := range c.clauses[i-1].terms {
+		for _, t := range c.clauses[c.antecedent(i)].terms {
 			if !t.verb {
 				t.weight *= 0.5
 				cl.terms = append(cl.terms, t)
@@ -113,6 +113,28 @@ func (c *chooser) clause(i int) {
 	}
 }
 
+// antecedent is the clause that "its" and "them" refer to: the one before that
+// says what is to be done, not on which occasion.
+func (c *chooser) antecedent(i int) int {
+	for before := i - 1; before >= 0; before-- {
+		if !c.clauses[before].occasion {
+			return before
+		}
+	}
+	return i - 1
+}
+
+// partOfLast reports whether a group is a part of what "its" refers to: the
+// comments of an issue.
+func (c *chooser) partOfLast(cl *clause, t target) bool {
+	if !cl.again {
+		return false
+	}
+	return slices.ContainsFunc(c.last, func(whole target) bool {
+		return whole.group != t.group && strings.HasPrefix(t.group, whole.group+"/")
+	})
+}
+
 // target is a resource that a clause names.
 type target struct {
 	group string
@@ -142,6 +164,9 @@ func (c *chooser) targets(cl *clause, scores []float64) []target {
 			t.value += 2
 		}
 		t.value += 0.7 * float64(c.connected(cl, t, scores))
+		if c.partOfLast(cl, t) {
+			t.value += 2
+		}
 		t.value -= 0.25*float64(len(o.path)) + 0.1*float64(o.holes)
 		key := strings.Join(o.nouns, " ")
 		if old, twice := best[key]; !twice || t.value > old.value {

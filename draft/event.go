@@ -39,13 +39,39 @@ func (c *chooser) events(explicit []string) []eventPick {
 		}
 	}
 	for i := range c.clauses {
-		if c.clauses[i].occasion {
-			for _, e := range c.occasions(&c.clauses[i]) {
+		cl := &c.clauses[i]
+		switch {
+		case cl.occasion:
+			for _, e := range c.occasions(cl) {
+				add(e)
+			}
+		case cl.asks(kindFollow) && len(out) == 0:
+			for _, e := range c.named(cl) {
 				add(e)
 			}
 		}
 	}
 	return out
+}
+
+// named are the event types that a clause says in as many words ("watch pull
+// requests"), where the resource goes by another name: pulls.
+func (c *chooser) named(cl *clause) (out []eventPick) {
+	longest := 0
+	for _, kind := range c.doc.EventTypes {
+		head, tail := eventParts(kind)
+		if len(tail) > 0 || len(head) < longest || len(head) == 0 {
+			continue
+		}
+		if slices.ContainsFunc(head, func(s string) bool { t, ok := cl.has(s); return !ok || t.weight < 1 && !t.verb }) {
+			continue
+		}
+		if len(head) > longest {
+			longest, out = len(head), nil
+		}
+		out = append(out, eventPick{kind: kind, why: "“" + cl.text + "”", op: c.resourceOf(head)})
+	}
+	return out[:min(len(out), maxEvents)]
 }
 
 // eventParts are the stems of what an event is about, and of what happened:
@@ -72,7 +98,7 @@ func (c *chooser) eventsOf(o *operation) []eventPick {
 	var telling, general []eventPick
 	for _, kind := range c.doc.EventTypes {
 		head, tail := eventParts(kind)
-		if !slices.Equal(head, allStems(singular(o.noun))) && !slices.Equal(head, allStems(o.noun)) {
+		if !o.is(head) {
 			continue
 		}
 		e := eventPick{kind: kind, op: o}
@@ -95,6 +121,16 @@ func (c *chooser) eventsOf(o *operation) []eventPick {
 	}
 	slices.SortStableFunc(telling, func(a, b eventPick) int { return cmp.Compare(b.value, a.value) })
 	return telling[:min(len(telling), maxEvents)]
+}
+
+// is reports whether stems name the resource of an operation: by its own name, or
+// as the part of another: issue_comment is what stands at issues/{id}/comments.
+func (o *operation) is(name []string) bool {
+	if slices.Equal(name, allStems(singular(o.noun))) || slices.Equal(name, allStems(o.noun)) {
+		return true
+	}
+	n := len(name)
+	return n > len(o.nouns) && n <= len(o.path) && slices.Equal(name, o.path[len(o.path)-n:])
 }
 
 var lifecycle = stemSet("created updated deleted changed removed added")

@@ -58,6 +58,9 @@ func stem(word string) string {
 	if s, ok := abbreviations[word]; ok {
 		word = s
 	}
+	if word == "customer" || word == "customers" {
+		return "customer" // the stemmer makes it one with custom
+	}
 	return english.Stem(word, true)
 }
 

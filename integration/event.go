@@ -46,8 +46,22 @@ type Event struct {
 	Error        string // why the last attempt failed, for the operator; free of secrets
 	// ProcessedAt is when the event reached a final status; zero before.
 	ProcessedAt time.Time
-	// DueAt is when the event may next be worked on; meaningful while Received.
+	// DueAt is when the event may next be worked on; meaningful while Received,
+	// and zero while it is parked.
 	DueAt time.Time
+	// Ordered asks for it to be worked on after those before it of the same
+	// Service and Subject, one at a time. It is heeded when the event is accepted
+	// and not told after that.
+	Ordered bool
+	// Stale says that an event about the same Subject that the provider dates
+	// later was processed before this one. It is false in lists.
+	Stale bool
+	// Parked is the paused destination, service/name, that the event waits for;
+	// empty when it waits for none, and in lists.
+	Parked string
+	// Progress is where it stands with each of several destinations; nil where it
+	// has one, and in lists.
+	Progress Progress
 	// Replays is how many times the event was processed again after it had
 	// reached a final status, because a person asked for it. It is zero in lists.
 	Replays    int

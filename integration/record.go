@@ -23,11 +23,19 @@ var (
 type Outcome struct {
 	Status     EventStatus // Processed, Failed, Ignored, or Received to be tried again
 	DueAt      time.Time   // when to try again; only with Received
-	Error      string      // for the operator, free of secrets; empty when processed
+	Error      string      // for the operator, free of secrets; empty when processed; with Ignored, why nobody gets it
 	Deliveries []Delivery  // the attempts made under this lease
-	// Released says that the worker is shutting down: the event is due again
-	// at once and the attempt does not count.
+	// Released says that nothing was tried, because the worker is shutting down
+	// or it is not the destination's turn: the attempt does not count. The event
+	// is due again at DueAt, or at once if that is zero.
 	Released bool
+	// Parked, with Received or Released, names the paused destination
+	// (service/name) that the event waits for: it is not due until the
+	// destination's events are unparked.
+	Parked string
+	// Progress is where the event stands with each of its destinations; nil
+	// leaves what is written down.
+	Progress Progress
 }
 
 // Filter selects records of a list. Zero fields do not restrict.

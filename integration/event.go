@@ -36,7 +36,8 @@ type Event struct {
 	OccurredAt time.Time   // the provider's time of the event, UTC; zero when it sends none
 	ReceivedAt time.Time   // when the bytes were here, UTC
 	Header     http.Header // request headers as received, less the ones that carry credentials
-	Payload    []byte      // the exact bytes of the body
+	Payload    []byte      // the exact bytes of the body, as far as they are Kept
+	Kept       Kept        // how much of Header and Payload is still there; KeptWhole in lists
 	Status     EventStatus // where it stands
 	Attempts   int         // how many times a worker began to process it
 	// RetriedAfter is how many of them were behind it when a person last asked

@@ -25,6 +25,11 @@ type Outcome struct {
 	DueAt      time.Time   // when to try again; only with Received
 	Error      string      // for the operator, free of secrets; empty when processed; with Ignored, why nobody gets it
 	Deliveries []Delivery  // the attempts made under this lease
+	// Payload takes the place of the event's, without what its plan redacts, when
+	// Kept is not KeptWhole; with KeptNothing the headers go as well. Only with a
+	// final status.
+	Payload []byte
+	Kept    Kept
 	// Released says that nothing was tried, because the worker is shutting down
 	// or it is not the destination's turn: the attempt does not count. The event
 	// is due again at DueAt, or at once if that is zero.

@@ -48,6 +48,7 @@ type App struct {
 	erasure    *vault.ErasureKeys // nil: there are none
 	hearing    *vault.Hearing     // of leaks and erasures
 	holding    *holding           // our hold on providers' events
+	entrusting *entrusting        // signing secrets that providers delivered
 	shared     *sharing           // nil: nothing is shared with other instances
 	handler    http.Handler
 	ran        atomic.Bool // Run began its one run
@@ -140,6 +141,9 @@ func (a *App) wire(ctx context.Context) error {
 		return err
 	}
 	if err := a.hold(ctx); err != nil {
+		return err
+	}
+	if err := a.entrust(ctx); err != nil {
 		return err
 	}
 	receiver, err := receive.New(a.receiving())
@@ -243,9 +247,9 @@ func (a *App) receiving() receive.Config {
 		if s.plan.Webhooks == nil {
 			continue
 		}
-		c.Services = append(c.Services, receive.Service{
-			Plan: s.plan, Secrets: func() []integration.Secret { return a.signingSecrets(s) },
-		})
+		door := receive.Service{Plan: s.plan, Secrets: func() []integration.Secret { return a.signingSecrets(s) }}
+		a.shaking(s, &door)
+		c.Services = append(c.Services, door)
 	}
 	c.Keys = a.publishedKeys()
 	return c
@@ -368,6 +372,7 @@ func (a *App) Run(ctx context.Context) error {
 	working.Go(func() { a.usage.Run(ctx) })
 	working.Go(func() { a.hearing.Run(ctx) })
 	working.Go(func() { a.holding.run(ctx, a) })
+	working.Go(func() { a.learnEntrustedOften(ctx) })
 	if c := a.connecting; c != nil {
 		working.Go(func() { c.runner.Run(ctx) })
 		working.Go(func() { c.connections.Tidy(ctx) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -148,9 +149,13 @@ func (a *App) learn(ctx context.Context, service string) error {
 	return nil
 }
 
-// signingSecrets are those of the plan and those that the provider gave.
+// signingSecrets are those of the plan and those that the provider gave or
+// delivered.
 func (a *App) signingSecrets(s *service) []integration.Secret {
 	own := s.secrets.All(vault.WebhookSecret)
+	if delivered := a.entrusted(s.plan.Service, ""); len(delivered) > 0 {
+		own = slices.Concat(delivered, own)
+	}
 	given := a.holding.given[s.plan.Service]
 	if given == nil {
 		return own

@@ -12,6 +12,7 @@ import (
 	"github.com/sallyport/sallyport/catalog"
 	"github.com/sallyport/sallyport/extract"
 	"github.com/sallyport/sallyport/handshake"
+	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/problem"
 	"github.com/sallyport/sallyport/verify"
 )
@@ -74,8 +75,25 @@ var (
 	errNoVisitor = errors.New("the provider asks for a visit to confirm, and nothing is there to make it")
 )
 
-// answer answers a handshake. A secret is kept and an address visited before the
-// provider hears that all is well.
+// keepWithin is how long keeping a delivered secret may take before the provider
+// is asked to come again: no provider that delivers one waits less than twice that.
+const keepWithin = 2 * time.Second
+
+var errKeepLate = fmt.Errorf("keeping the secret took longer than %s", keepWithin)
+
+// keepSecret keeps what the provider delivered, also when it hangs up meanwhile.
+func (d *door) keepSecret(ctx context.Context, secret integration.Secret) error {
+	if d.keep == nil {
+		return errNoKeeper
+	}
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), keepWithin, errKeepLate)
+	defer cancel()
+	return d.keep(ctx, secret)
+}
+
+// answer answers a handshake. Nothing waits for the store but a delivered secret,
+// which is kept before the provider hears that all is well; so is an address
+// visited.
 func (d *door) answer(ctx context.Context, h *handshake.Handshake, in *extract.Request, given verify.Given) (*handshake.Response, verdict, error) {
 	if by := h.SignedBy(); by != "" {
 		if err := d.verify(ctx, in, given, by); err != nil {
@@ -90,10 +108,7 @@ func (d *door) answer(ctx context.Context, h *handshake.Handshake, in *extract.R
 		return nil, verdictMismatch, fmt.Errorf("handshake %s: %w", h.Name(), err)
 	}
 	if !reply.Store.IsZero() {
-		err = errNoKeeper
-		if d.keep != nil {
-			err = d.keep(context.WithoutCancel(ctx), reply.Store)
-		}
+		err = d.keepSecret(ctx, reply.Store)
 	}
 	if err == nil && reply.Visit != "" {
 		err = errNoVisitor

@@ -148,10 +148,24 @@ func (s *Secrets) missing(env plan.Environment) []error {
 	if !s.plan.Auth.OfTenants() && !s.plan.Auth.Granted() { // what is granted is checked by who asks for it
 		need(APIKey, "calls need a credential")
 	}
-	if s.plan.Webhooks != nil && len(s.plan.Webhooks.Events) > 0 {
+	if s.plan.Webhooks != nil && len(s.plan.Webhooks.Events) > 0 && !secretless(s.plan.Provider) {
 		need(WebhookSecret, "webhooks can't be verified without it")
 	}
 	return problems
+}
+
+// secretless reports that webhooks of the provider can be verified without a
+// secret of the plan: it delivers one in its handshake, or publishes the keys of
+// every way it signs.
+func secretless(p *catalog.Profile) bool {
+	if p == nil || p.Webhooks == nil {
+		return false
+	}
+	w := p.Webhooks
+	if slices.ContainsFunc(w.Handshakes, func(h catalog.Handshake) bool { return h.Store != "" }) {
+		return true
+	}
+	return w.Verify.Keys != nil && !slices.ContainsFunc(w.Variants, func(v catalog.VerifyVariant) bool { return v.Verify.Keys == nil })
 }
 
 // mixed finds keys of the wrong stage (R2.11).

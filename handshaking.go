@@ -1,0 +1,293 @@
+package sallyport
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sallyport/sallyport/catalog"
+	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/receive"
+	"github.com/sallyport/sallyport/send"
+	"github.com/sallyport/sallyport/vault"
+	"github.com/sallyport/sallyport/verify/keys"
+)
+
+// entrusting keeps the signing secrets that providers deliver in their
+// handshakes (R5.3): sealed in the store, and in memory for the door, which must
+// not wait for the store to check a signature.
+type entrusting struct {
+	mu    sync.Mutex // one delivered secret at a time
+	known map[string]*atomic.Pointer[[]integration.Secret]
+}
+
+// mostEntrusted is how many secrets of one address verify: those delivered last.
+// A provider that signs its handshake may deliver one with every installation.
+const mostEntrusted = 10
+
+// deliversSecret is the handshake by which the provider delivers the secret, nil
+// for none.
+func deliversSecret(s *service) *catalog.Handshake {
+	facts := webhookFacts(s)
+	if facts == nil {
+		return nil
+	}
+	i := slices.IndexFunc(facts.Handshakes, func(h catalog.Handshake) bool { return h.Store != "" })
+	if i < 0 {
+		return nil
+	}
+	return &facts.Handshakes[i]
+}
+
+// webhookFacts are the facts about the webhooks that the plan uses; nil for none.
+func webhookFacts(s *service) *catalog.Webhooks {
+	if s.plan.Webhooks == nil || s.plan.Provider == nil {
+		return nil
+	}
+	return s.plan.Provider.Webhooks
+}
+
+// entrustedPlace is the address that a delivered secret belongs to.
+func entrustedPlace(service, source string) string {
+	if source == "" {
+		return service
+	}
+	return service + "/" + source
+}
+
+// entrustedService is the name under which a delivered secret is kept among the
+// subscriptions: the handshake is how that subscription began. No service can
+// have such a name, so what looks after a service's own subscriptions neither
+// sees nor forgets it.
+func entrustedService(place string) string { return "handshake/" + place }
+
+func entrustedBinding(place, fingerprint string) vault.Binding {
+	return vault.Binding{Connection: entrustedService(place) + "/" + fingerprint, Field: vault.WebhookSecret}
+}
+
+// entrust reads what was delivered so far. The door is opened after it.
+func (a *App) entrust(ctx context.Context) error {
+	a.entrusting = &entrusting{known: map[string]*atomic.Pointer[[]integration.Secret]{}}
+	for _, name := range a.Services() {
+		s := a.services[name]
+		if deliversSecret(s) == nil {
+			continue
+		}
+		for _, source := range append([]string{""}, sourcesOf(s)...) {
+			place := entrustedPlace(name, source)
+			a.entrusting.known[place] = &atomic.Pointer[[]integration.Secret]{}
+			if _, err := a.learnEntrusted(ctx, place); err != nil {
+				return fmt.Errorf("%s: the signing secret that the provider delivered: %w", place, err)
+			}
+		}
+	}
+	return nil
+}
+
+func sourcesOf(s *service) []string {
+	sources := make([]string, 0, len(s.plan.Webhooks.Sources))
+	for name := range s.plan.Webhooks.Sources {
+		sources = append(sources, name)
+	}
+	slices.Sort(sources)
+	return sources
+}
+
+// learnEntrusted reads the delivered secrets of one address, the newest first,
+// and returns their rows in the order in which they came.
+func (a *App) learnEntrusted(ctx context.Context, place string) ([]integration.Subscription, error) {
+	rows, err := a.store.Subscriptions(ctx, entrustedService(place))
+	if err != nil {
+		return nil, err
+	}
+	var secrets []integration.Secret
+	for i := range slices.Backward(rows) {
+		if len(secrets) == mostEntrusted {
+			break
+		}
+		sealer, err := a.sealer(ctx)
+		if err != nil {
+			return nil, err
+		}
+		secret, err := sealer.Open(ctx, entrustedBinding(place, rows[i].ExternalID), rows[i].Sealed)
+		if err != nil {
+			return nil, err
+		}
+		secrets = append(secrets, secret)
+	}
+	a.entrusting.known[place].Store(&secrets)
+	return rows, nil
+}
+
+// entrusted are the secrets that were delivered at an address, from memory.
+func (a *App) entrusted(service, source string) []integration.Secret {
+	known := a.entrusting.known[entrustedPlace(service, source)]
+	if known == nil {
+		return nil
+	}
+	if list := known.Load(); list != nil {
+		return *list
+	}
+	return nil
+}
+
+// errEntrusted is why a second secret that nobody signed is not taken.
+var errEntrusted = errors.New("another secret was delivered first; make the gateway forget it if the provider is to deliver a new one")
+
+// keepEntrusted keeps a secret that a provider delivered. Returning nil it is in
+// the store, sealed, and verifies from now on. Of two that come unsigned at the
+// same time, at one instance or at two, the first is kept and the second refused.
+func (a *App) keepEntrusted(ctx context.Context, s *service, source string, secret integration.Secret) error {
+	e, place, now := a.entrusting, entrustedPlace(s.plan.Service, source), a.config.Now().UTC()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	signed := deliversSecret(s).SignedBy != ""
+	rows, err := a.learnEntrusted(ctx, place)
+	if err != nil {
+		return err
+	}
+	id := secret.Fingerprint()
+	if slices.ContainsFunc(rows, func(r integration.Subscription) bool { return r.ExternalID == id }) {
+		return nil
+	}
+	if len(rows) > 0 && !signed {
+		return errEntrusted
+	}
+	sealer, err := a.sealer(ctx)
+	if err != nil {
+		return err
+	}
+	sealed, err := sealer.Seal(ctx, entrustedBinding(place, id), secret)
+	if err != nil {
+		return err
+	}
+	err = a.store.PutSubscription(ctx, &integration.Subscription{
+		Service: entrustedService(place), ExternalID: id, State: "enabled", CreatedAt: now, CheckedAt: now, Sealed: sealed,
+	})
+	if err != nil {
+		return err
+	}
+	if rows, err = a.learnEntrusted(ctx, place); err != nil {
+		return err
+	}
+	if !signed && rows[0].ExternalID != id { // another instance was faster
+		return errors.Join(errEntrusted, a.forgetEntrusted(ctx, place, id))
+	}
+	a.config.Log.Warn("handshake.secret_kept", "service", s.plan.Service, "source", source, "fingerprint", id)
+	return a.store.Audit(ctx, integration.AuditEntry{
+		At: now, Actor: "provider", Action: "webhook.secret_delivered", Target: place, Detail: "fingerprint " + id,
+	})
+}
+
+func (a *App) forgetEntrusted(ctx context.Context, place, fingerprint string) error {
+	if err := a.store.ForgetSubscription(ctx, entrustedService(place), "", fingerprint); err != nil {
+		return err
+	}
+	_, err := a.learnEntrusted(ctx, place)
+	return err
+}
+
+// learnEntrustedOften has this instance learn of what another one was delivered,
+// until ctx ends.
+func (a *App) learnEntrustedOften(ctx context.Context) {
+	if len(a.entrusting.known) == 0 {
+		return
+	}
+	ticker := time.NewTicker(learnEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		for place := range a.entrusting.known {
+			if _, err := a.learnEntrusted(ctx, place); err != nil && !errors.Is(err, context.Canceled) {
+				a.config.Log.Error("handshake.secrets", "place", place, "error", err)
+			}
+		}
+	}
+}
+
+// shaking gives a door what its handshakes need: where delivered secrets are
+// kept, how an address is visited, and the values that are neither in the profile
+// nor in a request.
+func (a *App) shaking(s *service, door *receive.Service) {
+	facts := webhookFacts(s)
+	if facts == nil {
+		return
+	}
+	door.Values = a.configured(s, facts)
+	if deliversSecret(s) != nil {
+		door.Keep = func(ctx context.Context, secret integration.Secret) error { return a.keepEntrusted(ctx, s, "", secret) }
+	}
+	if slices.ContainsFunc(facts.Handshakes, func(h catalog.Handshake) bool { return h.Visit != "" }) {
+		door.Visit = a.visitor()
+	}
+}
+
+var configuredName = regexp.MustCompile(`\{config:([a-z][a-z0-9_]*)(\??)\}`)
+
+// configured are the values that a profile calls {config:NAME}: the secret NAME
+// of the environment. Braintree's key_id and PayPal's webhook_id are such.
+func (a *App) configured(s *service, facts *catalog.Webhooks) map[string]string {
+	text, err := json.Marshal(facts)
+	if err != nil {
+		return nil // facts are plain values; they were read from a file
+	}
+	values := map[string]string{}
+	for _, found := range configuredName.FindAllStringSubmatch(string(text), -1) {
+		name, optional := found[1], found[2] != ""
+		value := s.secrets.First(name)
+		if value.IsZero() && !optional {
+			a.config.Log.Warn("webhooks.value_missing", "service", s.plan.Service, "secret", name,
+				"hint", "the provider's webhooks need it: add environments."+a.config.Environment+".secrets."+name+" to the plan")
+			continue
+		}
+		if !value.IsZero() {
+			values[name] = value.Reveal()
+		}
+	}
+	return values
+}
+
+// visitWithin is how long a visit that confirms a subscription may take: the
+// provider waits for our answer meanwhile, 15 seconds where it is Amazon SNS.
+const visitWithin = 5 * time.Second
+
+// visitor fetches an address that confirms a subscription. The handshake checked
+// its host against the profile; private addresses are refused when dialled, and
+// no redirect is followed.
+func (a *App) visitor() func(context.Context, string) error {
+	transport := keys.PerHost(func(host string) (http.RoundTripper, error) { return send.New(send.Config{Hosts: []string{host}}) })
+	return func(ctx context.Context, address string) error {
+		ctx, cancel := context.WithTimeoutCause(ctx, visitWithin, fmt.Errorf("the visit took longer than %s", visitWithin))
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+		if err != nil {
+			return errors.New("the address to visit is none") // the error would show its token
+		}
+		resp, err := transport.RoundTrip(req)
+		if err != nil {
+			return fmt.Errorf("visiting %s: %w", req.URL.Host, cmp.Or(context.Cause(ctx), err))
+		}
+		defer func() { _ = resp.Body.Close() }()
+		if _, err := io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)); err != nil {
+			return fmt.Errorf("visiting %s: %w", req.URL.Host, err)
+		}
+		if resp.StatusCode/100 != 2 {
+			return fmt.Errorf("visiting %s: it answered %d", req.URL.Host, resp.StatusCode)
+		}
+		return nil
+	}
+}
+

@@ -213,6 +213,9 @@ func (l *linter) webhooks(w *Webhooks) {
 	if len(w.Type) == 0 && w.Gaps == "" {
 		l.add("webhooks.type", "required", "without the event's type nothing can be chosen; say in gaps why there is none")
 	}
+	if _, err := extract.ParseSplit(w.Batch); err != nil {
+		l.add("webhooks.batch", "path", "%v", err)
+	}
 	for i, expr := range w.Composite {
 		l.extract(fmt.Sprintf("webhooks.composite[%d]", i), expr)
 	}

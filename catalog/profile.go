@@ -348,6 +348,17 @@ type Webhooks struct {
 	// Composite are the paths that together tell one event from another at a
 	// provider that gives events no id; where one of ID yields a value, that decides.
 	Composite []string `yaml:"composite,omitempty" json:"composite,omitempty"`
+	// Batch are the arrays whose elements are events of their own, where one
+	// request carries several: json:events[], json:entry[].changes[], json:[] for
+	// a body that is an array, form:NAME for a field that holds one. Every other
+	// path is read in each of them, as if it had come alone. Empty: one request
+	// is one event.
+	Batch OneOrMore `yaml:"batch,omitempty" json:"batch,omitempty"`
+	// Indistinct says that the same bytes may come again and be news: a ping
+	// that only says that something changed, an alert with a fixed text. Where no
+	// id is found each request is then an event of its own, so that none is
+	// lost; a repeat is delivered twice.
+	Indistinct bool `yaml:"indistinct,omitempty" json:"indistinct,omitempty"`
 	// Gaps says why an id or a type can't be read out of the events, where ID,
 	// Composite and Type are not enough: the body is XML, or a ping without both.
 	Gaps       string        `yaml:"gaps,omitempty" json:"gaps,omitempty"`

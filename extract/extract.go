@@ -13,6 +13,7 @@
 //	xml:a.b@type              an attribute of it
 //	member:!update_id         the name of the first member of the JSON body but those
 //	text:updated              that very word
+//	jwt:data                  a claim of the token that the body is; who reads it has verified it
 //	form:payload>json:id      the first value read by the second path, as if it were the body
 //	form:p>base64>xml:a.b     the same, decoded first
 //
@@ -51,11 +52,12 @@ const (
 	XML         // xml:a.b@c
 	Member      // member:!a,b
 	Text        // text:word
+	JWT         // jwt:claim
 	Nested      // form:a>json:b
 )
 
 var kinds = map[string]Kind{
-	"header": Header, "json": JSON, "form": Form, "query": Query, "config": Config, "xml": XML, "member": Member, "text": Text,
+	"header": Header, "json": JSON, "form": Form, "query": Query, "config": Config, "xml": XML, "member": Member, "text": Text, "jwt": JWT,
 }
 
 // Path is a parsed path. The zero Path yields nothing. A Path is a value and
@@ -77,7 +79,7 @@ func Parse(expr string) (Path, error) {
 	word, name, ok := strings.Cut(expr, ":")
 	kind := kinds[word]
 	if !ok || kind == None {
-		return Path{}, fmt.Errorf("path %q: want header:Name, json:a.b.c, form:key, query:key, config:name, xml:a.b, member:!a or text:word", expr)
+		return Path{}, fmt.Errorf("path %q: want header:Name, json:a.b.c, form:key, query:key, config:name, xml:a.b, member:!a, jwt:a or text:word", expr)
 	}
 	if name == "" {
 		return Path{}, fmt.Errorf("path %q: nothing after %q", expr, word+":")
@@ -93,7 +95,7 @@ func Parse(expr string) (Path, error) {
 		if err := p.compile(name); err != nil {
 			return Path{}, fmt.Errorf("path %q: %w", expr, err)
 		}
-	case XML, Member:
+	case XML, Member, JWT:
 		view, err := parseView(kind, name)
 		if err != nil {
 			return Path{}, fmt.Errorf("path %q: %w", expr, err)
@@ -226,6 +228,8 @@ func (p Path) Value(r *Request) (value string, ok bool) {
 		return p.view.xml(r)
 	case Member:
 		return p.view.member(r)
+	case JWT:
+		return p.view.claim(r)
 	case Text:
 		return p.name, true
 	case Nested:

@@ -18,7 +18,7 @@ type view struct {
 	attribute string   // of XML; empty for the text
 	outer     *Path    // of Nested: where the inner body stands
 	base64    bool     // and how it is written there
-	inner     *Path    // and what is read of it
+	inner     *Path    // and what is read of it; of JWT: among the claims
 }
 
 // cutNested splits "a>b" where b is a path or a decoding, so that a ">" in a key
@@ -64,6 +64,10 @@ func parseView(kind Kind, name string) (*view, error) {
 		}
 		return &view{names: strings.Split(but, ",")}, nil
 	}
+	if kind == JWT {
+		claim, err := Parse("json:" + name)
+		return &view{inner: &claim}, err
+	}
 	v := &view{}
 	elements, attribute, ok := strings.Cut(name, "@")
 	if ok && attribute == "" {
@@ -91,6 +95,20 @@ func (v *view) nested(r *Request) (string, bool) {
 		body = decoded
 	}
 	return v.inner.Value(&Request{Method: r.Method, URL: r.URL, Header: r.Header, Body: body, Config: r.Config})
+}
+
+// claim reads the claims of a token (RFC 7519, section 3): the middle one of
+// three parts, base64url.
+func (v *view) claim(r *Request) (string, bool) {
+	parts := bytes.Split(bytes.TrimSpace(r.Body), []byte("."))
+	if len(parts) != 3 {
+		return "", false
+	}
+	claims, err := base64.RawURLEncoding.DecodeString(string(parts[1]))
+	if err != nil {
+		return "", false
+	}
+	return v.inner.Value(&Request{Body: claims})
 }
 
 // member is the name of the first member that is not passed over.

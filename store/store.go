@@ -20,6 +20,7 @@ type Store interface {
 	Connections
 	Secrets
 	Reconciling
+	Retaining
 
 	RecordDrift(ctx context.Context, list []integration.Drift) error
 	Drift(ctx context.Context, f integration.Filter) (found []integration.Drift, next string, err error)
@@ -136,6 +137,21 @@ type Secrets interface {
 	EraseRecords(ctx context.Context, tenant string, most int) (erased integration.Erasure, more bool, err error)
 	// Checkpoint takes what was erased out of the files, as far as the engine can.
 	Checkpoint(ctx context.Context) error
+}
+
+// Retaining deletes what has had its time, in short steps, and says how large
+// everything is.
+type Retaining interface {
+	EmptyPayloads(ctx context.Context, e integration.Expiry, step integration.Step) (integration.Swept, error)
+	DeleteEvents(ctx context.Context, e integration.Expiry, step integration.Step) (integration.Swept, error)
+	DeleteCalls(ctx context.Context, service string, before time.Time, step integration.Step) (integration.Swept, error)
+	DeleteUses(ctx context.Context, before time.Time, step integration.Step) (integration.Swept, error)
+	StoredServices(ctx context.Context) ([]string, error)
+	Due(ctx context.Context, e integration.Expiry, calls time.Time, most int) (integration.Due, error)
+	TakeHousekeeping(ctx context.Context, owner string, now, until, begins time.Time) (integration.HousekeepingTurn, error)
+	// Backlog is how many events wait for their commit in this process.
+	Backlog() int
+	Sizes(ctx context.Context) (integration.StoreSize, error)
 }
 
 // Reconciling keeps where tasks stand that are gone on with from time to time,

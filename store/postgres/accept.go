@@ -15,13 +15,24 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/store/pack"
 )
 
 // newEvent is an event on its way into the table.
 type newEvent struct {
 	*integration.Event
 	headers string
-	fresh   bool // it was not there before
+	stored  []byte // the payload as it is stored
+	packed  bool   // that is compressed
+	fresh   bool   // it was not there before
+}
+
+// incoming prepares an event for the table. Compressing is the work of the caller
+// and not of those who commit.
+func incoming(e *integration.Event, headers string) newEvent {
+	n := newEvent{Event: e, headers: headers}
+	n.stored, n.packed = pack.Pack(e.Payload)
+	return n
 }
 
 // accept is the work of one Accept; they are used again.
@@ -53,7 +64,7 @@ func (s *Store) Accept(ctx context.Context, e *integration.Event) (fresh bool, e
 		return false, err
 	}
 	a := accepts.Get().(*accept)
-	a.newEvent = newEvent{Event: e, headers: headers}
+	a.newEvent = incoming(e, headers)
 	a.event = &a.newEvent
 	a.err = nil
 	a.state.Store(queued)
@@ -154,11 +165,11 @@ func isRowsFault(err error) bool {
 }
 
 // insertColumns are written for a new event, in this order.
-const insertColumns = "id, tenant_id, provider, source, event_type, external_id, subject, status, occurred_at, received_at, created_at, processed_at, due_at, headers, payload"
+const insertColumns = "id, tenant_id, provider, source, event_type, external_id, subject, status, occurred_at, received_at, created_at, processed_at, due_at, headers, payload, packed, kept"
 
 const insertEvents = `INSERT INTO webhook_events (` + insertColumns + `)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-	$9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], $15::bytea[])
+	$9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], $15::bytea[], $16::boolean[], $17::smallint[])
 ON CONFLICT (provider, source, external_id) DO NOTHING RETURNING id`
 
 // insertStatement is one transaction: a statement on its own.
@@ -217,12 +228,15 @@ type eventColumnLists struct {
 	processed []pgtype.Int8
 	due       []pgtype.Int8
 	payload   [][]byte
+	packed    []bool
+	kept      []int16
 }
 
 func newEventColumns(n int) *eventColumnLists {
 	c := &eventColumnLists{
 		occurred: make([]pgtype.Int8, 0, n), received: make([]int64, 0, n), created: make([]int64, 0, n),
 		processed: make([]pgtype.Int8, 0, n), due: make([]pgtype.Int8, 0, n), payload: make([][]byte, 0, n),
+		packed: make([]bool, 0, n), kept: make([]int16, 0, n),
 	}
 	for i := range c.text {
 		c.text[i] = make([]string, 0, n)
@@ -247,19 +261,20 @@ func (c *eventColumnLists) add(e *newEvent, now int64) {
 	if !e.OccurredAt.IsZero() {
 		occurred = pgtype.Int8{Int64: micros(e.OccurredAt), Valid: true}
 	}
-	payload := e.Payload
+	payload := e.stored
 	if payload == nil {
 		payload = []byte{}
 	}
 	c.occurred, c.received, c.created = append(c.occurred, occurred), append(c.received, micros(e.ReceivedAt)), append(c.created, now)
 	c.processed, c.due, c.payload = append(c.processed, processed), append(c.due, due), append(c.payload, payload)
+	c.packed, c.kept = append(c.packed, e.packed), append(c.kept, int16(e.Kept))
 }
 
 func (c *eventColumnLists) args() []any {
 	t := &c.text
 	return []any{
 		t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7],
-		c.occurred, c.received, c.created, c.processed, c.due, t[8], c.payload,
+		c.occurred, c.received, c.created, c.processed, c.due, t[8], c.payload, c.packed, c.kept,
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/store/pack"
 )
 
 // eventColumns are what a list shows of an event; wholeColumns
@@ -18,19 +19,20 @@ const eventColumns = "seq, id, tenant_id, provider, source, event_type, external
 
 // wholeColumns follow eventColumns where an event is read whole. A column that
 // stands behind the payload is slow to read where the payload is not read too.
-const wholeColumns = ", headers, payload, retried_after"
+const wholeColumns = ", headers, payload, kept, packed, retried_after"
 
 // scanEvent reads eventColumns, and wholeColumns if whole.
 func scanEvent(r rowScanner, whole bool) (seq int64, e integration.Event, err error) {
 	var occurred, processed, due sql.NullInt64
 	var received int64
 	var headers string
+	var packed bool
 	into := []any{
 		&seq, &e.ID, &e.Tenant, &e.Service, &e.Source, &e.Type, &e.ExternalID, &e.Subject, (*string)(&e.Status), &e.Attempts,
 		&occurred, &received, &processed, &due, &e.Error,
 	}
 	if whole {
-		into = append(into, &headers, &e.Payload, &e.RetriedAfter)
+		into = append(into, &headers, &e.Payload, (*int)(&e.Kept), &packed, &e.RetriedAfter)
 	}
 	if err := r.Scan(into...); err != nil {
 		return 0, e, err
@@ -38,7 +40,9 @@ func scanEvent(r rowScanner, whole bool) (seq int64, e integration.Event, err er
 	e.OccurredAt, e.ReceivedAt = fromOptional(occurred), fromMicros(received)
 	e.ProcessedAt, e.DueAt = fromOptional(processed), fromOptional(due)
 	if whole {
-		e.Header, err = decodeHeader(headers)
+		if e.Header, err = decodeHeader(headers); err == nil {
+			e.Payload, err = pack.Unpack(e.Payload, packed)
+		}
 	}
 	return seq, e, err
 }

@@ -246,7 +246,7 @@ func (q EventQueue) Complete(ctx context.Context, owner string, done []lease.Don
 		return nil, err
 	}
 	kept := keySet{}
-	if err := q.s.one(ctx, kept.reset, kept.scan, completeLeases, args...); err != nil {
+	if err := q.s.complete(ctx, kept, done, args); err != nil {
 		return nil, fmt.Errorf("postgres: writing outcomes: %w", err)
 	}
 	return kept.missing(keys), nil

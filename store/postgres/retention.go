@@ -3,11 +3,14 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/lease"
+	"github.com/sallyport/sallyport/store/pack"
 )
 
 // finalEvents are the statuses of events that no machine touches again.
@@ -282,4 +285,45 @@ func (s *Store) TakeHousekeeping(ctx context.Context, owner string, now, until, 
 		return integration.HousekeepingTurn{}, fmt.Errorf("postgres: taking the turn to delete: %w", err)
 	}
 	return turn, nil
+}
+
+const keepLess = `UPDATE webhook_events e SET kept = i.kept, payload = i.payload, packed = i.packed,
+	headers = CASE WHEN i.kept = 2 THEN '{}' ELSE e.headers END
+FROM unnest($1::text[], $2::smallint[], $3::bytea[], $4::boolean[]) AS i (id, kept, payload, packed) WHERE e.id = i.id`
+
+// complete ends leases. Where outcomes leave less of payloads, that is written in
+// the same transaction; where none does, it is one statement.
+func (s *Store) complete(ctx context.Context, held keySet, done []lease.Done[integration.Outcome], args []any) error {
+	if !slices.ContainsFunc(done, func(d lease.Done[integration.Outcome]) bool { return less(&d.Outcome) }) {
+		return s.one(ctx, held.reset, held.scan, completeLeases, args...)
+	}
+	return s.do(ctx, func(t *transaction) error {
+		held.reset()
+		t.changed = true
+		if err := t.query(held.scan, completeLeases, args...); err != nil {
+			return err
+		}
+		var ids []string
+		var kept []int16
+		var payloads [][]byte
+		var packed []bool
+		for i := range done {
+			o := &done[i].Outcome
+			if !less(o) || !held[done[i].Key] {
+				continue
+			}
+			stored, compressed := pack.Pack(o.Payload)
+			if o.Kept == integration.KeptNothing || stored == nil {
+				stored, compressed = []byte{}, false
+			}
+			ids, kept, payloads, packed = append(ids, done[i].ID), append(kept, int16(o.Kept)), append(payloads, stored), append(packed, compressed)
+		}
+		_, err := t.exec(keepLess, ids, kept, payloads, packed)
+		return err
+	})
+}
+
+// less reports whether an outcome leaves less of the payload.
+func less(o *integration.Outcome) bool {
+	return o.Kept != integration.KeptWhole && o.Status.Final() && !o.Released
 }

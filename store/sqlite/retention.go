@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/store/pack"
 )
 
 // What has had its time is found by reading, beside the writer, and goes in
@@ -292,4 +293,22 @@ func (s *Store) TakeHousekeeping(ctx context.Context, owner string, now, until, 
 		return integration.HousekeepingTurn{}, fmt.Errorf("sqlite: taking the turn to delete: %w", err)
 	}
 	return turn, nil
+}
+
+// keepLess writes what an outcome leaves of the payload, within the transaction
+// that ends the lease.
+func keepLess(t *transaction, id string, o *integration.Outcome) error {
+	if o.Kept == integration.KeptWhole || !o.Status.Final() || o.Released {
+		return nil
+	}
+	stored, packed := pack.Pack(o.Payload)
+	if stored == nil {
+		stored = []byte{}
+	}
+	query := "UPDATE webhook_events SET kept = ?2, payload = ?3, packed = ?4 WHERE id = ?1"
+	if o.Kept == integration.KeptNothing {
+		query, stored, packed = "UPDATE webhook_events SET kept = ?2, payload = ?3, packed = ?4, headers = '{}' WHERE id = ?1", []byte{}, false
+	}
+	_, err := t.exec(query, id, int(o.Kept), stored, packed)
+	return err
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/store/pack"
 )
 
 // eventColumns are what a list shows of an event; wholeColumns
@@ -16,43 +17,48 @@ const eventColumns = "seq, id, tenant_id, provider, source, event_type, external
 
 // wholeColumns follow eventColumns where an event is read whole. A column that
 // stands behind the payload is slow to read where the payload is not read too.
-const wholeColumns = ", headers, payload, retried_after"
+const wholeColumns = ", headers, payload, kept, packed, retried_after, replays, replayed_at, job_id"
 
-// scanEvent reads eventColumns, and wholeColumns if whole.
-func scanEvent(r rowScanner, whole bool) (seq int64, e integration.Event, err error) {
-	var occurred, processed, due sql.NullInt64
+// scanEvent reads eventColumns, wholeColumns if whole, and what follows them.
+func scanEvent(r rowScanner, whole bool, more ...any) (seq int64, e integration.Event, err error) {
+	var occurred, processed, due, replayed sql.NullInt64
+	var job sql.NullString
 	var received int64
 	var headers string
+	var packed bool
 	into := []any{
 		&seq, &e.ID, &e.Tenant, &e.Service, &e.Source, &e.Type, &e.ExternalID, &e.Subject, (*string)(&e.Status), &e.Attempts,
 		&occurred, &received, &processed, &due, &e.Error,
 	}
 	if whole {
-		into = append(into, &headers, &e.Payload, &e.RetriedAfter)
+		into = append(into, &headers, &e.Payload, (*int)(&e.Kept), &packed, &e.RetriedAfter, &e.Replays, &replayed, &job)
 	}
-	if err := r.Scan(into...); err != nil {
+	if err := r.Scan(append(into, more...)...); err != nil {
 		return 0, e, err
 	}
 	e.OccurredAt, e.ReceivedAt = fromOptional(occurred), fromMicros(received)
 	e.ProcessedAt, e.DueAt = fromOptional(processed), fromOptional(due)
+	e.ReplayedAt, e.Job = fromOptional(replayed), job.String
 	if whole {
-		e.Header, err = decodeHeader(headers)
+		if e.Header, err = decodeHeader(headers); err == nil {
+			e.Payload, err = pack.Unpack(e.Payload, packed)
+		}
 	}
 	return seq, e, err
 }
 
 // deliveryColumns are all columns of a delivery.
-const deliveryColumns = "id, event_id, destination, attempt, state, status, started_at, took, error"
+const deliveryColumns = "id, event_id, destination, attempt, state, status, started_at, took, error, replay"
 
 func insertDelivery(t *transaction, eventID string, d *integration.Delivery) error {
-	_, err := t.exec("INSERT INTO deliveries ("+deliveryColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		d.ID, eventID, d.Destination, d.Attempt, string(d.State), d.Status, micros(d.StartedAt), d.Took.Microseconds(), d.Error)
+	_, err := t.exec("INSERT INTO deliveries ("+deliveryColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		d.ID, eventID, d.Destination, d.Attempt, string(d.State), d.Status, micros(d.StartedAt), d.Took.Microseconds(), d.Error, d.Replay)
 	return err
 }
 
 func scanDelivery(r rowScanner) (d integration.Delivery, err error) {
 	var started, took int64
-	err = r.Scan(&d.ID, &d.EventID, &d.Destination, &d.Attempt, (*string)(&d.State), &d.Status, &started, &took, &d.Error)
+	err = r.Scan(&d.ID, &d.EventID, &d.Destination, &d.Attempt, (*string)(&d.State), &d.Status, &started, &took, &d.Error, &d.Replay)
 	d.StartedAt, d.Took = fromMicros(started), time.Duration(took)*time.Microsecond
 	return d, err
 }
@@ -74,6 +80,7 @@ func eventPage(f integration.Filter) page {
 		p.hint = "INDEXED BY webhook_events_by_status"
 	}
 	p.where.equal("provider", f.Service)
+	p.where.equal("source", f.Source)
 	p.where.equal("tenant_id", f.Tenant)
 	p.where.equal("event_type", f.Type)
 	p.where.equal("status", f.Status)
@@ -85,7 +92,7 @@ func eventPage(f integration.Filter) page {
 // Event reads one event whole, with its deliveries in the order they were
 // made; integration.ErrNotFound if there is none.
 func (s *Store) Event(ctx context.Context, id string) (integration.Event, []integration.Delivery, error) {
-	_, e, err := scanEvent(s.read.QueryRowContext(ctx, "SELECT "+eventColumns+wholeColumns+" FROM webhook_events WHERE id = ?", id), true)
+	_, e, err := scanWhole(s.read.QueryRowContext(ctx, "SELECT "+eventColumns+wholeColumns+queueColumns+" FROM webhook_events AS e WHERE id = ?", id))
 	if err != nil {
 		return integration.Event{}, nil, oneError("event", id, err)
 	}
@@ -106,13 +113,16 @@ func (s *Store) Event(ctx context.Context, id string) (integration.Event, []inte
 }
 
 // RetryEvent makes an event due at now, whatever came of it before; its
-// attempts go on counting, and RetriedAfter says where they stood. The audit entry is written with it or not at all.
+// attempts go on counting, and RetriedAfter says where they stood. One that had
+// a final status is replayed: Replays counts it. The audit entry is written with it or not at all.
 // It is integration.ErrNotFound if there is no such event and
 // integration.ErrState while one is being processed.
 func (s *Store) RetryEvent(ctx context.Context, id string, now time.Time, audit integration.AuditEntry) error {
 	return s.writer.do(ctx, s.writer.jobs, func(t *transaction) error {
-		n, err := t.exec(`UPDATE webhook_events SET status = 'received', due_at = ?2, processed_at = NULL, error = '', retried_after = attempts
-			WHERE id = ?1 AND status <> 'processing'`, id, micros(now))
+		if err := leaveJobs(t, "id = ?1", id); err != nil {
+			return fmt.Errorf("sqlite: retry of event %s: %w", id, err)
+		}
+		n, err := t.exec(replayEvents+"id = ?1", id, micros(now), nil)
 		if err != nil {
 			return fmt.Errorf("sqlite: retry of event %s: %w", id, err)
 		}
@@ -130,9 +140,15 @@ WHERE provider = ?1 AND ?2 = '' GROUP BY status`
 const countTenantEvents = `SELECT status, count(*) FROM webhook_events
 WHERE tenant_id = ?2 AND provider = ?1 GROUP BY status`
 
-const oldestDue = `SELECT due_at FROM webhook_events INDEXED BY webhook_events_due
-WHERE status IN ('received', 'processing') AND coalesce(lease_until, due_at) IS NOT NULL AND status = 'received' AND provider = ?1 AND (?2 = '' OR tenant_id = ?2)
-ORDER BY coalesce(lease_until, due_at) LIMIT 1`
+// oldestDue finds what waits the longest in each half of the queue.
+const oldestDue = `SELECT min(at) FROM (
+	SELECT * FROM (SELECT due_at AS at FROM webhook_events INDEXED BY webhook_events_due
+		WHERE ` + unordered + ` AND coalesce(lease_until, due_at) IS NOT NULL AND status = 'received' AND provider = ?1 AND (?2 = '' OR tenant_id = ?2)
+		ORDER BY coalesce(lease_until, due_at) LIMIT 1)
+	UNION ALL
+	SELECT * FROM (SELECT due_at AS at FROM webhook_events INDEXED BY webhook_events_due_ordered
+		WHERE ` + ordered + ` AND coalesce(lease_until, due_at) IS NOT NULL AND status = 'received' AND provider = ?1 AND (?2 = '' OR tenant_id = ?2)
+		ORDER BY coalesce(lease_until, due_at) LIMIT 1))`
 
 // EventCounts counts a service's events by status, one tenant's only when
 // tenant is not empty. OldestDue is the due time of the received event that
@@ -146,15 +162,11 @@ func (s *Store) EventCounts(ctx context.Context, service, tenant string) (integr
 	if err != nil {
 		return counts, err
 	}
-	var due int64
-	err = s.read.QueryRowContext(ctx, oldestDue, service, tenant).Scan(&due)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return counts, nil
-	case err != nil:
+	var due sql.NullInt64
+	if err := s.read.QueryRowContext(ctx, oldestDue, service, tenant).Scan(&due); err != nil {
 		return counts, fmt.Errorf("sqlite: oldest due event: %w", err)
 	}
-	counts.OldestDue = fromMicros(due)
+	counts.OldestDue = fromOptional(due)
 	return counts, nil
 }
 

@@ -10,11 +10,15 @@ import (
 	"github.com/sallyport/sallyport/integration"
 )
 
-const jobColumns = "id, service, state, filter, actor, total, queued, done, failed, created_at, finished_at"
+const jobColumns = "id, kind, service, state, filter, actor, total, queued, done, failed, skipped, created_at, finished_at"
 
-// CreateJob writes a job down and counts the calls it is about: those that are
-// kept now and match its filter. j.Total is set.
+// CreateJob writes a job down and counts what it is about: the calls that are
+// kept now, or the events with a final status, that match its filter. j.Total
+// is set.
 func (s *Store) CreateJob(ctx context.Context, j *integration.Job, audit integration.AuditEntry) error {
+	if j.Kind == integration.JobEvents {
+		return s.createEventJob(ctx, j, audit)
+	}
 	filter, err := json.Marshal(j.Filter)
 	if err != nil {
 		return fmt.Errorf("postgres: filter of job %s: %w", j.ID, err)
@@ -58,8 +62,17 @@ func jobWhere(f integration.Filter) where {
 
 // AdvanceJob puts up to most of a job's calls into the queue, due at now and
 // given back to a person at expires if that is not zero. More is false when all
-// were looked at, or the job was stopped.
+// were looked at, or the job was stopped. Of a job about events no more than
+// most wait for their first turn at once, and more is true until the last is
+// through.
 func (s *Store) AdvanceJob(ctx context.Context, id string, now, expires time.Time, most int) (more bool, err error) {
+	j, err := s.Job(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	if j.Kind == integration.JobEvents {
+		return s.advanceEvents(ctx, &j, now, most)
+	}
 	err = s.do(ctx, func(t *transaction) error {
 		more = false
 		var filter string
@@ -138,10 +151,10 @@ func countInJob(t *transaction, job string, state integration.CallState, now tim
 	return endJob(t, job, now)
 }
 
-// UnfinishedJobs are the jobs that still have calls to put into the queue,
-// oldest first.
+// UnfinishedJobs are the jobs that are to be advanced, oldest first: those that
+// still have calls to put into the queue, and those about events that run.
 func (s *Store) UnfinishedJobs(ctx context.Context) ([]integration.Job, error) {
-	rows, err := s.query(ctx, "SELECT "+jobColumns+" FROM jobs WHERE state = 'running' AND position > 0 ORDER BY seq")
+	rows, err := s.query(ctx, "SELECT "+jobColumns+" FROM jobs WHERE state = 'running' AND (position > 0 OR kind = 'event') ORDER BY seq")
 	if err != nil {
 		return nil, fmt.Errorf("postgres: jobs: %w", err)
 	}
@@ -163,11 +176,14 @@ func (s *Store) Job(ctx context.Context, id string) (integration.Job, error) {
 	if err != nil {
 		return integration.Job{}, oneError("job", id, err)
 	}
+	if err := s.countedEvents(ctx, &j); err != nil {
+		return integration.Job{}, fmt.Errorf("postgres: job %s: %w", id, err)
+	}
 	return j, nil
 }
 
 // CancelJob stops a job: its calls that have not had their turn go back to the
-// person they were with. It is integration.ErrNotFound if there is no such job
+// person they were with, its events stand where they stood. It is integration.ErrNotFound if there is no such job
 // and integration.ErrState if it has ended.
 func (s *Store) CancelJob(ctx context.Context, id string, now time.Time, audit integration.AuditEntry) error {
 	return s.do(ctx, func(t *transaction) error {
@@ -185,6 +201,9 @@ func (s *Store) CancelJob(ctx context.Context, id string, now time.Time, audit i
 		if _, err := t.exec("UPDATE jobs SET queued = queued - $2 WHERE id = $1", id, back); err != nil {
 			return fmt.Errorf("postgres: canceling job %s: %w", id, err)
 		}
+		if err := cancelEvents(t, id); err != nil {
+			return fmt.Errorf("postgres: canceling job %s: %w", id, err)
+		}
 		return insertAudit(t, audit)
 	})
 }
@@ -193,7 +212,7 @@ func scanJob(r rowScanner) (j integration.Job, err error) {
 	var filter string
 	var created int64
 	var finished sql.NullInt64
-	if err := r.Scan(&j.ID, &j.Service, (*string)(&j.State), &filter, &j.Actor, &j.Total, &j.Queued, &j.Done, &j.Failed, &created, &finished); err != nil {
+	if err := r.Scan(&j.ID, (*string)(&j.Kind), &j.Service, (*string)(&j.State), &filter, &j.Actor, &j.Total, &j.Queued, &j.Done, &j.Failed, &j.Skipped, &created, &finished); err != nil {
 		return j, err
 	}
 	j.CreatedAt, j.FinishedAt = fromMicros(created), fromOptional(finished)

@@ -19,11 +19,12 @@ const eventColumns = "seq, id, tenant_id, provider, source, event_type, external
 
 // wholeColumns follow eventColumns where an event is read whole. A column that
 // stands behind the payload is slow to read where the payload is not read too.
-const wholeColumns = ", headers, payload, kept, packed, retried_after"
+const wholeColumns = ", headers, payload, kept, packed, retried_after, replays, replayed_at, job_id"
 
 // scanEvent reads eventColumns, and wholeColumns if whole.
 func scanEvent(r rowScanner, whole bool) (seq int64, e integration.Event, err error) {
-	var occurred, processed, due sql.NullInt64
+	var occurred, processed, due, replayed sql.NullInt64
+	var job sql.NullString
 	var received int64
 	var headers string
 	var packed bool
@@ -32,13 +33,14 @@ func scanEvent(r rowScanner, whole bool) (seq int64, e integration.Event, err er
 		&occurred, &received, &processed, &due, &e.Error,
 	}
 	if whole {
-		into = append(into, &headers, &e.Payload, (*int)(&e.Kept), &packed, &e.RetriedAfter)
+		into = append(into, &headers, &e.Payload, (*int)(&e.Kept), &packed, &e.RetriedAfter, &e.Replays, &replayed, &job)
 	}
 	if err := r.Scan(into...); err != nil {
 		return 0, e, err
 	}
 	e.OccurredAt, e.ReceivedAt = fromOptional(occurred), fromMicros(received)
 	e.ProcessedAt, e.DueAt = fromOptional(processed), fromOptional(due)
+	e.ReplayedAt, e.Job = fromOptional(replayed), job.String
 	if whole {
 		if e.Header, err = decodeHeader(headers); err == nil {
 			e.Payload, err = pack.Unpack(e.Payload, packed)
@@ -47,12 +49,13 @@ func scanEvent(r rowScanner, whole bool) (seq int64, e integration.Event, err er
 	return seq, e, err
 }
 
-// deliveryColumns are all columns of a delivery.
+// deliveryColumns are the columns of a delivery, less the count of replays that
+// the store adds.
 const deliveryColumns = "id, event_id, destination, attempt, state, status, started_at, took, error"
 
 func scanDelivery(r rowScanner) (d integration.Delivery, err error) {
 	var started, took int64
-	err = r.Scan(&d.ID, &d.EventID, &d.Destination, &d.Attempt, (*string)(&d.State), &d.Status, &started, &took, &d.Error)
+	err = r.Scan(&d.ID, &d.EventID, &d.Destination, &d.Attempt, (*string)(&d.State), &d.Status, &started, &took, &d.Error, &d.Replay)
 	d.StartedAt, d.Took = fromMicros(started), time.Duration(took)*time.Microsecond
 	return d, err
 }
@@ -67,6 +70,7 @@ func (s *Store) Events(ctx context.Context, f integration.Filter) (events []inte
 func eventPage(f integration.Filter) page {
 	p := page{prefix: "e", table: "webhook_events", columns: eventColumns, filter: f}
 	p.where.equal("provider", f.Service)
+	p.where.equal("source", f.Source)
 	p.where.equal("tenant_id", f.Tenant)
 	p.where.equal("event_type", f.Type)
 	p.where.equal("status", f.Status)
@@ -82,7 +86,7 @@ func (s *Store) Event(ctx context.Context, id string) (integration.Event, []inte
 	if err != nil {
 		return integration.Event{}, nil, oneError("event", id, err)
 	}
-	rows, err := s.query(ctx, "SELECT "+deliveryColumns+" FROM deliveries WHERE event_id = $1 ORDER BY started_at, id", id)
+	rows, err := s.query(ctx, "SELECT "+deliveryColumns+", replay FROM deliveries WHERE event_id = $1 ORDER BY started_at, id", id)
 	if err != nil {
 		return integration.Event{}, nil, fmt.Errorf("postgres: deliveries of %s: %w", id, err)
 	}
@@ -99,13 +103,16 @@ func (s *Store) Event(ctx context.Context, id string) (integration.Event, []inte
 }
 
 // RetryEvent makes an event due at now, whatever came of it before; its
-// attempts go on counting, and RetriedAfter says where they stood. The audit entry is written with it or not at all.
+// attempts go on counting, and RetriedAfter says where they stood. One that had
+// a final status is replayed: Replays counts it. The audit entry is written with it or not at all.
 // It is integration.ErrNotFound if there is no such event and
 // integration.ErrState while one is being processed.
 func (s *Store) RetryEvent(ctx context.Context, id string, now time.Time, audit integration.AuditEntry) error {
 	return s.do(ctx, func(t *transaction) error {
-		n, err := t.exec(`UPDATE webhook_events SET status = 'received', due_at = $2, processed_at = NULL, error = '', retried_after = attempts
-			WHERE id = $1 AND status <> 'processing'`, id, micros(now))
+		if err := leaveJobs(t, "id = $1", id); err != nil {
+			return fmt.Errorf("postgres: retry of event %s: %w", id, err)
+		}
+		n, err := t.exec(replayEvents+"id = $1", id, micros(now), nil)
 		if err != nil {
 			return fmt.Errorf("postgres: retry of event %s: %w", id, err)
 		}

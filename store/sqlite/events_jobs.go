@@ -13,7 +13,9 @@ import (
 const finalEvent = "status IN ('processed', 'failed', 'ignored')"
 
 // replayEvents makes events due again at ?2, for the job ?3 if that is not NULL.
-// Where an event stood is kept, for a job that is stopped. What it is about
+// One that all destinations have goes to all of them again; of one that failed,
+// to those that do not have it. Where it stood is kept, for a job that is
+// stopped. What it is about
 // follows.
 const replayEvents = `UPDATE webhook_events SET
 	replays = replays + (status <> 'received'),
@@ -21,6 +23,7 @@ const replayEvents = `UPDATE webhook_events SET
 		ELSE json_object('status', status, 'at', processed_at, 'error', error, 'replayed', replayed_at) END,
 	replayed_at = CASE WHEN status = 'received' THEN replayed_at ELSE ?2 END,
 	job_id = CASE WHEN status = 'received' THEN job_id ELSE ?3 END,
+	progress = CASE WHEN status IN ('processed', 'ignored') THEN NULL ELSE progress END,
 	status = 'received', due_at = ?2, processed_at = NULL, error = '', retried_after = attempts
 WHERE status <> 'processing' AND `
 
@@ -31,6 +34,10 @@ const unreplayEvents = `UPDATE webhook_events SET
 	error = json_extract(replayed_from, '$.error'), replayed_at = json_extract(replayed_from, '$.replayed'),
 	replays = replays - 1, replayed_from = NULL, due_at = NULL, job_id = NULL
 WHERE job_id = ?1 AND status = 'received' AND attempts = retried_after AND replayed_from IS NOT NULL`
+
+// emptied is true of events of which what came is not kept any more. The length
+// comes first: it is at hand without reading the payload.
+const emptied = "length(payload) = 0 AND kept = 2"
 
 // eventJobWhere says which events a job is about, those included of which what
 // came is not kept any more.
@@ -72,7 +79,7 @@ func (s *Store) CountEventJob(ctx context.Context, f integration.Filter) (total,
 func (s *Store) countEventJob(ctx context.Context, f integration.Filter) (total, skipped int, first, last int64, err error) {
 	w := eventJobWhere(f)
 	err = s.read.QueryRowContext(ctx,
-		"SELECT count(*), coalesce(sum(length(payload) = 0), 0), coalesce(min(seq), 0), coalesce(max(seq), 0) FROM webhook_events "+eventJobIndex(f)+w.String(), w.args...).
+		"SELECT count(*), coalesce(sum("+emptied+"), 0), coalesce(min(seq), 0), coalesce(max(seq), 0) FROM webhook_events "+eventJobIndex(f)+w.String(), w.args...).
 		Scan(&total, &skipped, &first, &last)
 	if err != nil {
 		return 0, 0, 0, 0, fmt.Errorf("sqlite: counting events: %w", err)
@@ -166,7 +173,7 @@ func (s *Store) nextSpan(ctx context.Context, j *integration.Job, now time.Time,
 	w.add("seq >= ?", n.position)
 	w.add("seq <= ?", n.last)
 	rows, err := s.read.QueryContext(ctx,
-		fmt.Sprintf("SELECT seq, length(payload) > 0 FROM webhook_events %s%s ORDER BY seq LIMIT %d", eventJobIndex(j.Filter), w.String(), most-waiting), w.args...)
+		fmt.Sprintf("SELECT seq, NOT (%s) FROM webhook_events %s%s ORDER BY seq LIMIT %d", emptied, eventJobIndex(j.Filter), w.String(), most-waiting), w.args...)
 	if err != nil {
 		return n, err
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/tidwall/gjson"
 
+	"github.com/sallyport/sallyport/deliver/broker"
 	"github.com/sallyport/sallyport/extract"
 	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/mapping"
@@ -53,6 +54,9 @@ type Config struct {
 	// time-outs. Destinations are the user's own, named in the plan, so private
 	// addresses are allowed.
 	Transport http.RoundTripper
+	// Brokers opens the topics of destinations that are no HTTP addresses. Nil
+	// opens them with the credential alone, and reads no environment.
+	Brokers OpenBroker
 	// Redelivery is how long to wait before each further attempt; when it is
 	// used up the event fails. Nil means DefaultRedelivery; empty means that the
 	// first attempt is the only one.
@@ -72,10 +76,11 @@ type Service struct {
 
 // Deliverer hands events over. Make it with New.
 type Deliverer struct {
-	config Config
-	client *http.Client
-	routes map[string]map[string]*route // service → event type
-	plans  map[string]Service
+	config  Config
+	client  *http.Client
+	brokers brokers
+	routes  map[string]map[string]*route // service → event type
+	plans   map[string]Service
 
 	mu       sync.RWMutex
 	handlers map[string]Handler // service/type
@@ -107,8 +112,14 @@ func New(c Config) (*Deliverer, error) {
 	if c.Dice == nil {
 		return nil, errors.New("deliver: dice are needed")
 	}
+	if c.Brokers == nil {
+		c.Brokers = func(address string, credential integration.Secret) (broker.Publisher, error) {
+			return broker.Open(address, broker.Options{Credential: credential})
+		}
+	}
 	d := &Deliverer{
 		config: c, routes: make(map[string]map[string]*route), plans: make(map[string]Service), handlers: make(map[string]Handler),
+		brokers: brokers{open: c.Brokers},
 		client: &http.Client{
 			Transport:     c.Transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -215,8 +226,12 @@ func (d *Deliverer) Ready() error {
 	return errors.Join(problems...)
 }
 
-// Close drops the connections to destinations that are not in use.
-func (d *Deliverer) Close() { d.client.CloseIdleConnections() }
+// Close drops the connections to destinations that are not in use, and ends
+// those to brokers. Deliveries that come later fail.
+func (d *Deliverer) Close() {
+	d.client.CloseIdleConnections()
+	d.brokers.close()
+}
 
 // Deliver hands the event over once and says what came of it. It ends early
 // with Released when ctx does, because the process stops or the lease was lost.

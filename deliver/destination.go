@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/sallyport/sallyport/deliver/broker"
 	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/plan"
 )
@@ -24,13 +25,20 @@ func (s Service) destination(name string) (*destination, bool) {
 	return &destination{Destination: declared, name: name, secrets: func() []integration.Secret { return s.Secrets(name) }}, true
 }
 
-// ready says what keeps deliveries from being signed.
+// ready says what keeps deliveries from being signed, or a broker's address from
+// being used.
 func (t *destination) ready() error {
+	if t.Broker() {
+		return broker.Check(t.URL)
+	}
 	_, err := signingKeys(t.secrets())
 	return err
 }
 
 // send hands the event to its destination once, whatever kind it is of.
 func (d *Deliverer) send(ctx context.Context, to *destination, e integration.Event, data []byte, now time.Time) result {
+	if to.Broker() {
+		return d.publish(ctx, to, e, data)
+	}
 	return d.post(ctx, to, e, data, now)
 }

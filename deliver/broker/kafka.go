@@ -1,0 +1,107 @@
+package broker
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+)
+
+// kafkaTopic publishes on a topic; messages of one key go to one partition.
+type kafkaTopic struct{ client *kgo.Client }
+
+func openKafka(t target, o Options) (Publisher, error) {
+	dial := o.Dial
+	if t.tls(false) {
+		dial = overTLS(o.Dial)
+	}
+	options := []kgo.Opt{
+		kgo.SeedBrokers(t.hostPort("9092")), kgo.DefaultProduceTopic(t.path), kgo.ClientID("sallyport"), kgo.Dialer(dial),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		// A record that is given up is the event's to try again. With idempotent
+		// writes a record in flight could not be given up when its time is over.
+		kgo.DisableIdempotentWrite(), kgo.ProducerLinger(0), kgo.UnknownTopicRetries(1),
+		kgo.WithLogger(nil),
+	}
+	if !o.Credential.IsZero() {
+		mechanism, err := kafkaLogin(t, o)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, kgo.SASL(mechanism))
+	}
+	client, err := kgo.NewClient(options...)
+	if err != nil {
+		return nil, fmt.Errorf("Kafka: %w", err)
+	}
+	return &kafkaTopic{client}, nil
+}
+
+// overTLS dials and shakes hands, for the name that was dialled.
+func overTLS(dial func(context.Context, string, string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+		secured := tls.Client(conn, &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12})
+		if err := secured.HandshakeContext(ctx); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+		return secured, nil
+	}
+}
+
+func kafkaLogin(t target, o Options) (sasl.Mechanism, error) {
+	user, password, err := pair(o.Credential)
+	if err != nil {
+		return nil, err
+	}
+	switch t.query.Get("sasl") {
+	case "", "plain":
+		return plain.Auth{User: user, Pass: password}.AsMechanism(), nil
+	case "scram-sha-256":
+		return scram.Auth{User: user, Pass: password}.AsSha256Mechanism(), nil
+	case "scram-sha-512":
+		return scram.Auth{User: user, Pass: password}.AsSha512Mechanism(), nil
+	}
+	return nil, errors.New("sasl is plain, scram-sha-256 or scram-sha-512")
+}
+
+// Publish returns when all in-sync replicas have the message.
+func (k *kafkaTopic) Publish(ctx context.Context, m Message) error {
+	record := &kgo.Record{Value: m.Body}
+	if m.Key != "" {
+		record.Key = []byte(m.Key)
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Header)) {
+		record.Headers = append(record.Headers, kgo.RecordHeader{Key: name, Value: []byte(m.Header[name])})
+	}
+	err := k.client.ProduceSync(ctx, record).FirstErr()
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge):
+		return fmt.Errorf("Kafka: %w", ErrTooLarge)
+	}
+	return fmt.Errorf("Kafka: %w", err)
+}
+
+// Close ends the connections; what is not acknowledged yet has failed.
+func (k *kafkaTopic) Close() error {
+	k.client.Close()
+	return nil
+}

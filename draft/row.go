@@ -49,7 +49,7 @@ func (w *writer) rows(resource string, schema *openapi.Schema, requests []*opena
 			continue
 		}
 		if row, ok := t.row(p); ok {
-			if p.Name == "id" {
+			if p.Name == t.id() {
 				out = append([]plan.MappingRow{row}, out...)
 				continue
 			}
@@ -78,6 +78,17 @@ func (t *table) required() (out []plan.MappingRow) {
 		}
 	}
 	return out
+}
+
+// id is the field that tells one resource from another; empty when none is known
+// to.
+func (t *table) id() string {
+	for _, name := range []string{"id", "gid", "sid", "uuid", "guid", t.resource + "_id", camel(t.resource + "_id"), "key"} {
+		if t.has(name) {
+			return name
+		}
+	}
+	return ""
 }
 
 func (t *table) has(name string) bool {
@@ -127,7 +138,7 @@ func (t *table) value(p openapi.Property) float64 {
 	}
 	v := 10.0
 	switch {
-	case name == "id":
+	case p.Name == t.id():
 		return 100
 	case isStatus(p.Name) && len(s.Enum) > 0:
 		v = 90
@@ -219,14 +230,14 @@ func escape(name string) string { return strings.ReplaceAll(name, ".", `\.`) }
 func (t *table) row(p openapi.Property) (row plan.MappingRow, ok bool) {
 	s := t.w.doc.Resolve(p.Schema)
 	row = plan.MappingRow{External: escape(p.Name), Internal: camel(p.Name), Direction: "in"}
-	if t.inRequest(p.Name) {
+	if t.inRequest(p.Name) && !s.ReadOnly && !p.Schema.ReadOnly {
 		row.Direction = "" // both
 	}
 	if personWords[snake(p.Name)] && (p.Name != "name" || t.has("email")) || strings.HasSuffix(snake(p.Name), "_email") {
 		row.Class = "pii"
 	}
 	switch to := t.link(s); {
-	case p.Name == "id":
+	case p.Name == t.id():
 		row.Type, row.As, row.Internal, row.Direction = plainType(s), plainType(s), camel(t.w.service+" "+t.resource+" id"), "in"
 	case p.Name == "metadata" && t.w.tenant(s):
 		row.External, row.Type, row.Internal, row.As, row.Missing = "metadata.tenant_id", "string", "tenantId", "uuid", "null"

@@ -60,7 +60,7 @@ func Write(in Input) (*plan.Plan, *Report, error) {
 	c := choose(in.Document, in.Need, explicit)
 	w := &writer{
 		Input: in, byHand: byHand, service: in.Service, profile: in.Profile, doc: in.Document, chooser: c,
-		resources: map[string]bool{}, tables: map[*operation]string{},
+		resources: map[string]bool{}, tables: map[*operation]string{}, envelopes: map[string]string{},
 		plan: &plan.Plan{Sallyport: plan.Version, Service: in.Service, Uses: in.Profile.ID, Need: in.Need, Mappings: map[string][]plan.MappingRow{}, Endpoints: map[string]*plan.Endpoint{}},
 	}
 	w.ticked()
@@ -188,6 +188,7 @@ type writer struct {
 	chooser   *chooser
 	names     map[*operation]string
 	tables    map[*operation]string // mapping of an operation's answer
+	envelopes map[string]string     // of a table: the field that holds the resource; empty for none
 	resources map[string]bool       // components that the plan maps
 	plan      *plan.Plan
 	asked     []plan.Question // what nobody at the terminal is asked
@@ -228,6 +229,10 @@ func (w *writer) mappings(events []eventPick) {
 		if s == nil || len(w.chooser.properties(s)) == 0 {
 			return
 		}
+		field, inside, s := w.opened(o, s)
+		if field != "" {
+			component = inside
+		}
 		table := tableName(component)
 		if component == "" {
 			table = tableName(w.names[o])
@@ -239,7 +244,7 @@ func (w *writer) mappings(events []eventPick) {
 		if component != "" {
 			w.resources[component] = true
 		}
-		schemas[table] = s
+		schemas[table], w.envelopes[table] = s, field
 	}
 	for _, p := range w.chooser.picks {
 		if p.op.kind == kindList {
@@ -248,7 +253,9 @@ func (w *writer) mappings(events []eventPick) {
 		component, s := answer(w.doc, p.op)
 		note(p.op, component, s)
 		if table := w.tables[p.op]; table != "" && p.op.Request != nil && (p.op.kind == kindCreate || p.op.kind == kindUpdate) {
-			requests[table] = append(requests[table], p.op.Request.Schema)
+			if field, _, inner := w.opened(p.op, p.op.Request.Schema); field == w.envelopes[table] {
+				requests[table] = append(requests[table], inner)
+			}
 		}
 	}
 	for _, e := range events {
@@ -266,7 +273,7 @@ func (w *writer) mappings(events []eventPick) {
 		if len(rows) == 0 {
 			continue
 		}
-		w.plan.Mappings[table] = rows
+		w.plan.Mappings[table] = inEnvelope(w.envelopes[table], rows)
 	}
 }
 
@@ -274,6 +281,11 @@ var builtin = set("string integer decimal boolean datetime enum uuid json")
 
 func tableName(s string) string {
 	n := slug(snake(strings.TrimPrefix(s, "#")))
+	for _, wrapping := range []string{"_response", "_dto", "_resource"} {
+		if short, ok := strings.CutSuffix(n, wrapping); ok && short != "" {
+			n = short
+		}
+	}
 	if builtin[n] {
 		n += "_object"
 	}
@@ -294,21 +306,30 @@ func (w *writer) mapped(e *plan.Endpoint, o *operation) *plan.Endpoint {
 	if o.Request == nil || o.Request.Schema == nil || o.kind != kindCreate && o.kind != kindUpdate {
 		return e
 	}
+	field, _, request := w.opened(o, o.Request.Schema)
+	if field != w.envelopes[table] {
+		return e // an envelope around one of both: no table fits them
+	}
 	out := map[string]bool{}
 	for _, r := range rows {
 		if r.Direction != "in" {
-			field, _, _ := strings.Cut(r.External, ".")
-			out[field] = true
+			name := r.External
+			if field != "" {
+				name = strings.TrimPrefix(name, escape(field)+".")
+			}
+			name, _, _ = strings.Cut(name, ".")
+			out[name] = true
 		}
 	}
-	properties := w.chooser.properties(o.Request.Schema)
+	properties := w.chooser.properties(request)
 	_, resource := answer(w.doc, o)
+	_, _, resource = w.opened(o, resource)
 	shared, covered := 0, len(out) > 0
 	for _, p := range properties {
 		if slices.ContainsFunc(w.chooser.properties(resource), func(f openapi.Property) bool { return f.Name == p.Name }) {
 			shared++
 		}
-		if !out[p.Name] && slices.Contains(w.doc.Resolve(o.Request.Schema).Required, p.Name) {
+		if !out[p.Name] && slices.Contains(w.doc.Resolve(request).Required, p.Name) {
 			covered = false
 		}
 	}

@@ -63,6 +63,7 @@ type Schema struct {
 	Type                 string     // string, integer, number, boolean, object, array; empty when not said
 	Format               string     // unix-time, currency, date-time, uuid, decimal, …
 	Nullable             bool       // 3.0 nullable, 3.1 type list with null
+	ReadOnly             bool       // only in answers
 	Description          string     // plain text
 	Enum                 []string   // string enums
 	Properties           []Property // in document order

@@ -165,6 +165,8 @@ func (c *components) keyword(s *Schema, key string, value gjson.Result, depth in
 		s.Format = value.String()
 	case "nullable":
 		s.Nullable = s.Nullable || value.Bool()
+	case "readOnly":
+		s.ReadOnly = value.Bool()
 	case "description":
 		if value.Type == gjson.String {
 			s.Description = plain(value.String())

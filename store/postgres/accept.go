@@ -81,6 +81,9 @@ func (s *Store) Accept(ctx context.Context, e *integration.Event) (fresh bool, e
 		return false, err // not used again: a committer may still hold it
 	}
 	fresh = a.fresh
+	if e.Ordered {
+		s.lines.told()
+	}
 	a.newEvent = newEvent{}
 	accepts.Put(a)
 	return fresh, nil
@@ -165,11 +168,11 @@ func isRowsFault(err error) bool {
 }
 
 // insertColumns are written for a new event, in this order.
-const insertColumns = "id, tenant_id, provider, source, event_type, external_id, subject, status, occurred_at, received_at, created_at, processed_at, due_at, headers, payload, packed, kept"
+const insertColumns = "id, tenant_id, provider, source, event_type, external_id, subject, status, occurred_at, received_at, created_at, processed_at, due_at, headers, payload, packed, kept, order_key"
 
 const insertEvents = `INSERT INTO webhook_events (` + insertColumns + `)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-	$9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], $15::bytea[], $16::boolean[], $17::smallint[])
+	$9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], $15::bytea[], $16::boolean[], $17::smallint[], $18::text[])
 ON CONFLICT (provider, source, external_id) DO NOTHING RETURNING id`
 
 // insertStatement is one transaction: a statement on its own.
@@ -228,6 +231,7 @@ type eventColumnLists struct {
 	processed []pgtype.Int8
 	due       []pgtype.Int8
 	payload   [][]byte
+	orderKey  []*string
 	packed    []bool
 	kept      []int16
 }
@@ -235,7 +239,7 @@ type eventColumnLists struct {
 func newEventColumns(n int) *eventColumnLists {
 	c := &eventColumnLists{
 		occurred: make([]pgtype.Int8, 0, n), received: make([]int64, 0, n), created: make([]int64, 0, n),
-		processed: make([]pgtype.Int8, 0, n), due: make([]pgtype.Int8, 0, n), payload: make([][]byte, 0, n),
+		processed: make([]pgtype.Int8, 0, n), due: make([]pgtype.Int8, 0, n), payload: make([][]byte, 0, n), orderKey: make([]*string, 0, n),
 		packed: make([]bool, 0, n), kept: make([]int16, 0, n),
 	}
 	for i := range c.text {
@@ -265,6 +269,7 @@ func (c *eventColumnLists) add(e *newEvent, now int64) {
 	if payload == nil {
 		payload = []byte{}
 	}
+	c.orderKey = append(c.orderKey, orderKey(e.Event))
 	c.occurred, c.received, c.created = append(c.occurred, occurred), append(c.received, micros(e.ReceivedAt)), append(c.created, now)
 	c.processed, c.due, c.payload = append(c.processed, processed), append(c.due, due), append(c.payload, payload)
 	c.packed, c.kept = append(c.packed, e.packed), append(c.kept, int16(e.Kept))
@@ -274,7 +279,7 @@ func (c *eventColumnLists) args() []any {
 	t := &c.text
 	return []any{
 		t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7],
-		c.occurred, c.received, c.created, c.processed, c.due, t[8], c.payload, c.packed, c.kept,
+		c.occurred, c.received, c.created, c.processed, c.due, t[8], c.payload, c.packed, c.kept, c.orderKey,
 	}
 }
 

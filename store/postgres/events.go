@@ -21,8 +21,8 @@ const eventColumns = "seq, id, tenant_id, provider, source, event_type, external
 // stands behind the payload is slow to read where the payload is not read too.
 const wholeColumns = ", headers, payload, kept, packed, retried_after, replays, replayed_at, job_id"
 
-// scanEvent reads eventColumns, and wholeColumns if whole.
-func scanEvent(r rowScanner, whole bool) (seq int64, e integration.Event, err error) {
+// scanEvent reads eventColumns, wholeColumns if whole, and what follows them.
+func scanEvent(r rowScanner, whole bool, more ...any) (seq int64, e integration.Event, err error) {
 	var occurred, processed, due, replayed sql.NullInt64
 	var job sql.NullString
 	var received int64
@@ -35,7 +35,7 @@ func scanEvent(r rowScanner, whole bool) (seq int64, e integration.Event, err er
 	if whole {
 		into = append(into, &headers, &e.Payload, (*int)(&e.Kept), &packed, &e.RetriedAfter, &e.Replays, &replayed, &job)
 	}
-	if err := r.Scan(into...); err != nil {
+	if err := r.Scan(append(into, more...)...); err != nil {
 		return 0, e, err
 	}
 	e.OccurredAt, e.ReceivedAt = fromOptional(occurred), fromMicros(received)
@@ -82,7 +82,7 @@ func eventPage(f integration.Filter) page {
 // Event reads one event whole, with its deliveries in the order they were
 // made; integration.ErrNotFound if there is none.
 func (s *Store) Event(ctx context.Context, id string) (integration.Event, []integration.Delivery, error) {
-	_, e, err := scanEvent(s.row(ctx, "SELECT "+eventColumns+wholeColumns+" FROM webhook_events WHERE id = $1", id), true)
+	_, e, err := scanWhole(s.row(ctx, "SELECT "+eventColumns+wholeColumns+queueColumns+" FROM webhook_events AS e WHERE id = $1", id))
 	if err != nil {
 		return integration.Event{}, nil, oneError("event", id, err)
 	}
@@ -130,9 +130,14 @@ WHERE provider = $1 AND $2 = '' GROUP BY status`
 const countTenantEvents = `SELECT status, count(*) FROM webhook_events
 WHERE tenant_id = $2 AND provider = $1 GROUP BY status`
 
-const oldestDue = `SELECT due_at FROM webhook_events
-WHERE status IN ('received', 'processing') AND coalesce(lease_until, due_at) IS NOT NULL AND status = 'received' AND provider = $1 AND ($2 = '' OR tenant_id = $2)
-ORDER BY coalesce(lease_until, due_at) LIMIT 1`
+// oldestDue finds what waits the longest in each half of the queue.
+const oldestDue = `SELECT least(
+	(SELECT due_at FROM webhook_events
+	WHERE ` + waitingEvent + ` AND coalesce(lease_until, due_at) IS NOT NULL AND status = 'received' AND provider = $1 AND ($2 = '' OR tenant_id = $2)
+	ORDER BY coalesce(lease_until, due_at) LIMIT 1),
+	(SELECT due_at FROM webhook_events
+	WHERE ` + waitingLine + ` AND coalesce(lease_until, due_at) IS NOT NULL AND status = 'received' AND provider = $1 AND ($2 = '' OR tenant_id = $2)
+	ORDER BY coalesce(lease_until, due_at) LIMIT 1))`
 
 // EventCounts counts a service's events by status, one tenant's only when
 // tenant is not empty. OldestDue is the due time of the received event that
@@ -146,15 +151,11 @@ func (s *Store) EventCounts(ctx context.Context, service, tenant string) (integr
 	if err != nil {
 		return counts, err
 	}
-	var due int64
-	err = s.row(ctx, oldestDue, service, tenant).Scan(&due)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return counts, nil
-	case err != nil:
+	var due sql.NullInt64
+	if err := s.row(ctx, oldestDue, service, tenant).Scan(&due); err != nil {
 		return counts, fmt.Errorf("postgres: oldest due event: %w", err)
 	}
-	counts.OldestDue = fromMicros(due)
+	counts.OldestDue = fromOptional(due)
 	return counts, nil
 }
 

@@ -58,6 +58,7 @@ type Store struct {
 	pool    *pgxpool.Pool
 
 	turns   turns // of tenants, when events are behind
+	lines   lines // of events with an order
 	events  lane  // refused when full
 	records lane  // calls; waited for shortly, then lost
 

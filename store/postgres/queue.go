@@ -2,13 +2,13 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -27,54 +27,70 @@ type EventQueue struct{ s *Store }
 // EventQueue returns the queue of received events.
 func (s *Store) EventQueue() EventQueue { return EventQueue{s} }
 
-// waitingEvent is what the indexes of the queue are limited to, word for word.
-const waitingEvent = "status IN ('received', 'processing')"
+// The two halves of the queue, as their indexes say it: events that wait for
+// nobody, and those that must not overtake others.
+const (
+	waitingEvent = "status IN ('received', 'processing') AND parked IS NULL AND order_key IS NULL"
+	waitingLine  = "status IN ('received', 'processing') AND parked IS NULL AND order_key IS NOT NULL"
+)
 
 // claimDue lends the rows that are due and that nobody else is lending at this
 // moment.
 const claimDue = `WITH due AS MATERIALIZED (
 	SELECT seq FROM webhook_events
-	WHERE status IN ('received', 'processing') AND coalesce(lease_until, due_at) <= $3
+	WHERE ` + waitingEvent + ` AND coalesce(lease_until, due_at) <= $3
 	ORDER BY coalesce(lease_until, due_at), seq LIMIT $4 FOR UPDATE SKIP LOCKED)
 UPDATE webhook_events e SET status = 'processing', attempts = attempts + 1, lease_owner = $1, lease_until = $2
 FROM due WHERE e.seq = due.seq
-RETURNING e.` + eventColumns + wholeColumns
+RETURNING e.` + eventColumns + wholeColumns + queueColumns
 
-const nextDue = `SELECT coalesce(lease_until, due_at) FROM webhook_events
-WHERE status IN ('received', 'processing') AND coalesce(lease_until, due_at) IS NOT NULL
-ORDER BY coalesce(lease_until, due_at) LIMIT 1`
+const nextDue = `SELECT least(
+	(SELECT coalesce(lease_until, due_at) FROM webhook_events
+	WHERE ` + waitingEvent + ` AND coalesce(lease_until, due_at) IS NOT NULL ORDER BY coalesce(lease_until, due_at) LIMIT 1),
+	(SELECT coalesce(lease_until, due_at) FROM webhook_events
+	WHERE ` + waitingLine + ` AND coalesce(lease_until, due_at) IS NOT NULL ORDER BY coalesce(lease_until, due_at) LIMIT 1))`
 
 // heldRows are the rows among the input that the owner holds, locked in the order
 // of their ids: two statements that hold the same rows then wait for each other
 // in one direction only.
 const heldRows = `held AS MATERIALIZED (
-	SELECT e.seq, i.* FROM input i JOIN webhook_events e ON e.id = i.id
+	SELECT e.seq, e.order_key, i.* FROM input i JOIN webhook_events e ON e.id = i.id
 	WHERE e.lease_owner = $1 AND e.attempts = i.attempt AND e.status = 'processing'
 	ORDER BY e.id FOR UPDATE OF e)`
 
 const renewLeases = `WITH input AS (SELECT * FROM unnest($2::text[], $3::integer[]) AS i (id, attempt)), ` + heldRows + `
 UPDATE webhook_events e SET lease_until = $4 FROM held WHERE e.seq = held.seq RETURNING e.id, held.attempt`
 
-// completeLeases ends leases and writes the deliveries of those that were held.
-// A release leaves due_at where it was: in the past, so due at once.
+// completeLeases ends leases, writes the deliveries of those that were held and
+// calls the next of each line.
+// A release that names no time leaves due_at where it was: in the past, so due at
+// once.
 const completeLeases = `WITH input AS (
-	SELECT * FROM unnest($2::text[], $3::integer[], $4::boolean[], $5::text[], $6::text[], $7::bigint[], $8::bigint[])
-		AS i (id, attempt, released, status, error, due_at, processed_at)
+	SELECT * FROM unnest($2::text[], $3::integer[], $4::boolean[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::text[], $10::text[])
+		AS i (id, attempt, released, status, error, due_at, processed_at, parked, progress)
 ), ` + heldRows + `, done AS (
 	UPDATE webhook_events e SET
 		status = CASE WHEN held.released THEN 'received' ELSE held.status END,
 		attempts = CASE WHEN held.released THEN e.attempts - 1 ELSE e.attempts END,
 		error = CASE WHEN held.released THEN e.error ELSE held.error END,
-		due_at = CASE WHEN held.released THEN e.due_at ELSE held.due_at END,
+		due_at = CASE WHEN held.parked <> '' THEN NULL WHEN held.released THEN coalesce(held.due_at, e.due_at) ELSE held.due_at END,
+		parked = nullif(held.parked, ''), progress = coalesce(nullif(held.progress, ''), e.progress),
 		processed_at = CASE WHEN held.released THEN e.processed_at ELSE held.processed_at END,
 		lease_owner = NULL, lease_until = NULL
-	FROM held WHERE e.seq = held.seq RETURNING e.id, held.attempt
+	FROM held WHERE e.seq = held.seq RETURNING e.id, held.attempt, e.replays
 ), told AS (
-	INSERT INTO deliveries (` + deliveryColumns + `)
-	SELECT d.id, d.event_id, d.destination, d.attempt, d.state, d.status, d.started_at, d.took, d.error
-	FROM unnest($9::text[], $10::text[], $11::text[], $12::integer[], $13::text[], $14::integer[], $15::bigint[], $16::bigint[], $17::text[])
+	INSERT INTO deliveries (` + deliveryColumns + `, replay)
+	SELECT d.id, d.event_id, d.destination, d.attempt, d.state, d.status, d.started_at, d.took, d.error, done.replays
+	FROM unnest($11::text[], $12::text[], $13::text[], $14::integer[], $15::text[], $16::integer[], $17::bigint[], $18::bigint[], $19::text[])
 		AS d (id, event_id, destination, attempt, state, status, started_at, took, error)
 	JOIN done ON done.id = d.event_id
+), called AS (
+	UPDATE webhook_events n SET due_at = $20 FROM (
+		SELECT (SELECT f.seq FROM webhook_events f
+			WHERE f.status IN ('received', 'processing') AND f.order_key IS NOT NULL AND f.order_key = held.order_key AND f.seq > held.seq
+			ORDER BY f.seq LIMIT 1) AS seq
+		FROM held WHERE held.order_key IS NOT NULL) next
+	WHERE n.seq = next.seq AND n.status = 'received' AND n.parked IS NULL AND n.due_at > $20
 )
 SELECT id, attempt FROM done`
 
@@ -99,7 +115,7 @@ const claimInTurn = `WITH due AS MATERIALIZED (
 )
 UPDATE webhook_events e SET status = 'processing', attempts = attempts + 1, lease_owner = $1, lease_until = $2
 FROM due WHERE e.seq = due.seq
-RETURNING e.` + eventColumns + wholeColumns
+RETURNING e.` + eventColumns + wholeColumns + queueColumns
 
 // turns is whose turn it is.
 type turns struct {
@@ -133,6 +149,12 @@ func (q EventQueue) Claim(ctx context.Context, c lease.Claim) ([]lease.Held[inte
 	if c.Owner == "" || !c.Until.After(c.Now) {
 		return nil, errors.New("postgres: a claim needs an owner and an end after its beginning")
 	}
+	inLine, err := q.claimOrdered(ctx, c, (c.Limit+1)/2)
+	if err != nil {
+		return nil, err
+	}
+	whole := c.Limit
+	c.Limit -= len(inLine)
 	held, from, err := q.claimTurns(ctx, c)
 	if err != nil && len(held) == 0 { // what is on loan already is worked on
 		return nil, err
@@ -145,6 +167,14 @@ func (q EventQueue) Claim(ctx context.Context, c lease.Claim) ([]lease.Held[inte
 		held = append(held, rest...)
 	}
 	q.s.turns.end(len(held) == c.Limit, from)
+	held = append(held, inLine...)
+	if left := whole - len(held); left > 0 && len(inLine) == (whole+1)/2 {
+		rest, err := q.claimOrdered(ctx, c, left)
+		if err != nil && len(held) == 0 {
+			return nil, err
+		}
+		held = append(held, rest...)
+	}
 	slices.SortStableFunc(held, func(a, b lease.Held[integration.Event]) int {
 		return a.Value.DueAt.Compare(b.Value.DueAt)
 	})
@@ -200,7 +230,7 @@ func (q EventQueue) tenants(ctx context.Context, from string, most int) (tenants
 
 func (q EventQueue) claim(ctx context.Context, statement string, args ...any) (held []lease.Held[integration.Event], err error) {
 	err = q.s.one(ctx, func() { held = held[:0] }, func(r rowScanner) error {
-		_, e, err := scanEvent(r, true)
+		_, e, err := scanWhole(r)
 		held = append(held, lease.Held[integration.Event]{Key: lease.Key{ID: e.ID, Attempt: e.Attempts}, Value: e})
 		return err
 	}, statement, args...)
@@ -212,15 +242,11 @@ func (q EventQueue) claim(ctx context.Context, statement string, args ...any) (h
 
 // NextDue is when the next event can be claimed; see lease.Queue.
 func (q EventQueue) NextDue(ctx context.Context) (time.Time, error) {
-	var us int64
-	err := q.s.row(ctx, nextDue).Scan(&us)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return time.Time{}, nil
-	case err != nil:
+	var us sql.NullInt64
+	if err := q.s.row(ctx, nextDue).Scan(&us); err != nil {
 		return time.Time{}, fmt.Errorf("postgres: next due event: %w", err)
 	}
-	return fromMicros(us), nil
+	return fromOptional(us), nil
 }
 
 // Renew extends leases; see lease.Queue.
@@ -313,7 +339,7 @@ func keyColumnsOf(keys []lease.Key) (ids []string, attempts []int32) {
 // outcomeColumns are the arguments of completeLeases.
 func outcomeColumns(owner string, done []lease.Done[integration.Outcome], now time.Time) (args []any, keys []lease.Key, err error) {
 	var released []bool
-	var status, problem []string
+	var status, problem, parked, progress []string
 	var due, processed []pgtype.Int8
 	var d deliveryLists
 	seen := map[lease.Key]bool{}
@@ -322,10 +348,17 @@ func outcomeColumns(owner string, done []lease.Done[integration.Outcome], now ti
 		if err := checkOutcome(o); err != nil {
 			return nil, nil, fmt.Errorf("postgres: event %s: %w", done[i].ID, err)
 		}
+		text, err := o.Progress.Text()
+		if err != nil {
+			return nil, nil, fmt.Errorf("postgres: event %s: %w", done[i].ID, err)
+		}
+		parked, progress = append(parked, o.Parked), append(progress, text)
 		keys = append(keys, done[i].Key)
 		released, status, problem = append(released, o.Released), append(status, string(o.Status)), append(problem, o.Error)
 		again, over := pgtype.Int8{}, pgtype.Int8{}
 		switch {
+		case o.Released:
+			again = pgtype.Int8{Int64: micros(o.DueAt), Valid: !o.DueAt.IsZero()}
 		case o.Status != integration.EventReceived:
 			over = pgtype.Int8{Int64: micros(now), Valid: true}
 		case o.DueAt.IsZero():
@@ -340,11 +373,14 @@ func outcomeColumns(owner string, done []lease.Done[integration.Outcome], now ti
 		seen[done[i].Key] = true
 	}
 	ids, attempts := keyColumnsOf(keys)
-	return append([]any{owner, ids, attempts, released, status, problem, due, processed}, d.args()...), keys, nil
+	args = append([]any{owner, ids, attempts, released, status, problem, due, processed, parked, progress}, d.args()...)
+	return append(args, micros(now)), keys, nil
 }
 
 func checkOutcome(o *integration.Outcome) error {
 	switch {
+	case o.Parked != "" && !o.Released && o.Status.Final():
+		return errors.New("an event that is over waits for nothing")
 	case o.Released, o.Status == integration.EventReceived, o.Status.Final():
 		return nil
 	}

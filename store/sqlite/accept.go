@@ -11,13 +11,24 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/store/pack"
 )
 
 // newEvent is an event on its way into the table.
 type newEvent struct {
 	*integration.Event
 	headers string
-	fresh   bool // it was not there before
+	stored  []byte // the payload as it is stored
+	packed  bool   // that is compressed
+	fresh   bool   // it was not there before
+}
+
+// incoming prepares an event for the table. Compressing is the work of the caller
+// and not of the writer.
+func incoming(e *integration.Event, headers string) newEvent {
+	n := newEvent{Event: e, headers: headers}
+	n.stored, n.packed = pack.Pack(e.Payload)
+	return n
 }
 
 // accept is the work of one Accept; they are used again.
@@ -48,7 +59,7 @@ func (s *Store) Accept(ctx context.Context, e *integration.Event) (fresh bool, e
 		return false, err
 	}
 	a := accepts.Get().(*accept)
-	a.newEvent = newEvent{Event: e, headers: headers}
+	a.newEvent = incoming(e, headers)
 	a.event = &a.newEvent
 	a.err = nil
 	a.state.Store(queued)
@@ -123,7 +134,7 @@ type inserter struct {
 var insertSizes = [...]int{64, 16, 4, 1}
 
 // insertColumns are written for a new event, in this order.
-const insertColumns = "id, tenant_id, provider, source, event_type, external_id, subject, status, occurred_at, received_at, created_at, processed_at, due_at, headers, payload"
+const insertColumns = "id, tenant_id, provider, source, event_type, external_id, subject, status, occurred_at, received_at, created_at, processed_at, due_at, headers, payload, packed, kept, order_key"
 
 // insertStatements holds a statement for each of insertSizes.
 var insertStatements = func() (s [len(insertSizes)]string) {
@@ -224,12 +235,12 @@ func appendRow(args []any, e *newEvent, now time.Time) []any {
 	} else {
 		processed = micros(e.ReceivedAt)
 	}
-	payload := e.Payload
+	payload := e.stored
 	if payload == nil {
 		payload = []byte{}
 	}
 	return append(args,
 		e.ID, e.Tenant, e.Service, e.Source, e.Type, e.ExternalID, e.Subject, string(e.Status),
 		optionalMicros(e.OccurredAt), micros(e.ReceivedAt), micros(now), processed, due,
-		e.headers, payload)
+		e.headers, payload, e.packed, int(e.Kept), orderKey(e.Event))
 }

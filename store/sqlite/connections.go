@@ -109,7 +109,8 @@ func checkChange(change *integration.ConnectionChange) (event *newEvent, err err
 		return nil, nil
 	}
 	headers, err := checkNew(change.Event)
-	return &newEvent{Event: change.Event, headers: headers}, err
+	e := incoming(change.Event, headers)
+	return &e, err
 }
 
 // along writes what belongs to a change beside the connection itself.

@@ -19,19 +19,28 @@ type EventQueue struct{ s *Store }
 // EventQueue returns the queue of received events.
 func (s *Store) EventQueue() EventQueue { return EventQueue{s} }
 
-// claimDue is the one place that decides which events are lent next. Fairness
-// between tenants belongs here.
+// The two halves of the queue, as their indexes say it: events that wait for
+// nobody, and those that must not overtake others.
+const (
+	unordered = "status IN ('received', 'processing') AND parked IS NULL AND order_key IS NULL"
+	ordered   = "status IN ('received', 'processing') AND parked IS NULL AND order_key IS NOT NULL"
+)
+
+// claimDue lends what is due and has no order, the oldest first.
 const claimDue = `UPDATE webhook_events
 SET status = 'processing', attempts = attempts + 1, lease_owner = ?1, lease_until = ?2
 WHERE seq IN (
 	SELECT seq FROM webhook_events INDEXED BY webhook_events_due
-	WHERE status IN ('received', 'processing') AND coalesce(lease_until, due_at) <= ?3
+	WHERE ` + unordered + ` AND coalesce(lease_until, due_at) <= ?3
 	ORDER BY coalesce(lease_until, due_at), seq LIMIT ?4)
 RETURNING seq, attempts`
 
-const nextDue = `SELECT coalesce(lease_until, due_at) FROM webhook_events INDEXED BY webhook_events_due
-WHERE status IN ('received', 'processing') AND coalesce(lease_until, due_at) IS NOT NULL
-ORDER BY coalesce(lease_until, due_at) LIMIT 1`
+const nextDue = `SELECT min(at) FROM (
+	SELECT * FROM (SELECT coalesce(lease_until, due_at) AS at FROM webhook_events INDEXED BY webhook_events_due
+		WHERE ` + unordered + ` AND coalesce(lease_until, due_at) IS NOT NULL ORDER BY coalesce(lease_until, due_at) LIMIT 1)
+	UNION ALL
+	SELECT * FROM (SELECT coalesce(lease_until, due_at) AS at FROM webhook_events INDEXED BY webhook_events_due_ordered
+		WHERE ` + ordered + ` AND coalesce(lease_until, due_at) IS NOT NULL ORDER BY coalesce(lease_until, due_at) LIMIT 1))`
 
 const renewLease = `UPDATE webhook_events SET lease_until = ?4
 WHERE id = ?1 AND lease_owner = ?2 AND attempts = ?3 AND status = 'processing'`
@@ -40,9 +49,10 @@ const completeLease = `UPDATE webhook_events
 SET status = ?4, error = ?5, due_at = ?6, processed_at = ?7, lease_owner = NULL, lease_until = NULL
 WHERE id = ?1 AND lease_owner = ?2 AND attempts = ?3 AND status = 'processing'`
 
-// releaseLease leaves due_at where it was: in the past, so due at once.
+// releaseLease leaves due_at where it was if it is told nothing: in the past, so
+// due at once.
 const releaseLease = `UPDATE webhook_events
-SET status = 'received', attempts = attempts - 1, lease_owner = NULL, lease_until = NULL
+SET status = 'received', attempts = attempts - 1, due_at = coalesce(?4, due_at), lease_owner = NULL, lease_until = NULL
 WHERE id = ?1 AND lease_owner = ?2 AND attempts = ?3 AND status = 'processing'`
 
 // loan is a row just lent.
@@ -62,18 +72,39 @@ func (q EventQueue) Claim(ctx context.Context, c lease.Claim) ([]lease.Held[inte
 	var loans []loan
 	err := q.s.writer.do(ctx, q.s.writer.jobs, func(t *transaction) error {
 		loans = loans[:0]
-		return t.query(func(r rowScanner) error {
-			var l loan
-			t.changed = true
-			err := r.Scan(&l.seq, &l.attempt)
-			loans = append(loans, l)
-			return err
-		}, claimDue, c.Owner, micros(c.Until), micros(c.Now), c.Limit)
+		return q.claim(t, c, &loans)
 	})
 	if err != nil || len(loans) == 0 {
 		return nil, err
 	}
 	return q.lent(ctx, loans)
+}
+
+// claim lends rows within a transaction. Those with an order have half of the
+// limit, and all that the others leave.
+func (q EventQueue) claim(t *transaction, c lease.Claim, loans *[]loan) error {
+	if err := claimOrdered(t, c, (c.Limit+1)/2, loans); err != nil {
+		return err
+	}
+	inLine := len(*loans)
+	if err := lend(t, loans, claimDue, c.Owner, micros(c.Until), micros(c.Now), c.Limit-inLine); err != nil {
+		return err
+	}
+	if left := c.Limit - len(*loans); left > 0 && inLine == (c.Limit+1)/2 {
+		return claimOrdered(t, c, left, loans)
+	}
+	return nil
+}
+
+// lend runs a statement that lends rows and notes them.
+func lend(t *transaction, loans *[]loan, statement string, args ...any) error {
+	return t.query(func(r rowScanner) error {
+		var l loan
+		t.changed = true
+		err := r.Scan(&l.seq, &l.attempt)
+		*loans = append(*loans, l)
+		return err
+	}, statement, args...)
 }
 
 // lent reads the rows of loans. It happens outside the transaction, so that
@@ -86,12 +117,12 @@ func (q EventQueue) lent(ctx context.Context, loans []loan) ([]lease.Held[integr
 	}
 	held := make([]lease.Held[integration.Event], 0, len(loans))
 	rows, err := q.s.read.QueryContext(ctx,
-		"SELECT "+eventColumns+wholeColumns+" FROM webhook_events WHERE seq IN (SELECT value FROM json_each(?))", jsonArray(seqs))
+		"SELECT "+eventColumns+wholeColumns+queueColumns+" FROM webhook_events AS e WHERE seq IN (SELECT value FROM json_each(?))", jsonArray(seqs))
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: events on loan: %w", err)
 	}
 	err = each(rows, func(r rowScanner) error {
-		seq, e, err := scanEvent(r, true)
+		seq, e, err := scanWhole(r)
 		if err != nil {
 			return err
 		}
@@ -112,15 +143,11 @@ func (q EventQueue) lent(ctx context.Context, loans []loan) ([]lease.Held[integr
 
 // NextDue is when the next event can be claimed; see lease.Queue.
 func (q EventQueue) NextDue(ctx context.Context) (time.Time, error) {
-	var us int64
-	err := q.s.read.QueryRowContext(ctx, nextDue).Scan(&us)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return time.Time{}, nil
-	case err != nil:
+	var us sql.NullInt64
+	if err := q.s.read.QueryRowContext(ctx, nextDue).Scan(&us); err != nil {
 		return time.Time{}, fmt.Errorf("sqlite: next due event: %w", err)
 	}
-	return fromMicros(us), nil
+	return fromOptional(us), nil
 }
 
 // Renew extends leases; see lease.Queue.
@@ -159,18 +186,25 @@ func (q EventQueue) Complete(ctx context.Context, owner string, done []lease.Don
 	}
 	// In the order of ids, which is about the order of rows: neighbours share
 	// pages.
-	ordered := slices.Clone(done)
-	slices.SortFunc(ordered, func(a, b lease.Done[integration.Outcome]) int { return cmp.Compare(a.ID, b.ID) })
+	sorted := slices.Clone(done)
+	slices.SortFunc(sorted, func(a, b lease.Done[integration.Outcome]) int { return cmp.Compare(a.ID, b.ID) })
 	now := q.s.options.Now()
 	err = q.s.writer.do(ctx, q.s.writer.jobs, func(t *transaction) error {
 		lost = lost[:0]
-		for i := range ordered {
-			held, err := complete(t, owner, &ordered[i], now)
+		inLine, err := anyInLine(t)
+		if err != nil {
+			return err
+		}
+		for i := range sorted {
+			held, err := complete(t, owner, &sorted[i], now)
+			if err == nil && held && inLine {
+				err = callNext(t, sorted[i].ID, now)
+			}
 			if err != nil {
-				return fmt.Errorf("event %s: %w", ordered[i].ID, err)
+				return fmt.Errorf("event %s: %w", sorted[i].ID, err)
 			}
 			if !held {
-				lost = append(lost, ordered[i].Key)
+				lost = append(lost, sorted[i].Key)
 			}
 		}
 		return nil
@@ -183,6 +217,8 @@ func (q EventQueue) Complete(ctx context.Context, owner string, done []lease.Don
 
 func checkOutcome(o *integration.Outcome) error {
 	switch {
+	case o.Parked != "" && !o.Released && o.Status.Final():
+		return errors.New("an event that is over waits for nothing")
 	case o.Released, o.Status == integration.EventReceived, o.Status.Final():
 		return nil
 	}
@@ -195,7 +231,7 @@ func complete(t *transaction, owner string, d *lease.Done[integration.Outcome], 
 	var n int64
 	switch {
 	case o.Released:
-		n, err = t.exec(releaseLease, d.ID, owner, d.Attempt)
+		n, err = t.exec(releaseLease, d.ID, owner, d.Attempt, optionalMicros(o.DueAt))
 	case o.Status == integration.EventReceived:
 		due := o.DueAt
 		if due.IsZero() {
@@ -206,6 +242,12 @@ func complete(t *transaction, owner string, d *lease.Done[integration.Outcome], 
 		n, err = t.exec(completeLease, d.ID, owner, d.Attempt, string(o.Status), o.Error, nil, micros(now))
 	}
 	if err != nil || n == 0 {
+		return false, err
+	}
+	if err := setAside(t, d.ID, o); err != nil {
+		return false, err
+	}
+	if err := keepLess(t, d.ID, o); err != nil {
 		return false, err
 	}
 	for i := range o.Deliveries {

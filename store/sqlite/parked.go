@@ -1,0 +1,120 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/sallyport/sallyport/integration"
+)
+
+// queueColumns follow wholeColumns where an event is read whole from a table
+// called e: where it stands, and whether a later one of its subject was
+// processed before it.
+const queueColumns = `, progress, parked, order_key IS NOT NULL, EXISTS (SELECT 1 FROM webhook_events AS l INDEXED BY webhook_events_latest
+	WHERE l.status = 'processed' AND l.subject <> '' AND l.occurred_at IS NOT NULL AND l.provider = e.provider AND l.tenant_id = e.tenant_id
+	AND l.subject = e.subject AND l.occurred_at > e.occurred_at AND (e.processed_at IS NULL OR l.processed_at < e.processed_at))`
+
+// scanWhole reads eventColumns, wholeColumns and queueColumns.
+func scanWhole(r rowScanner) (seq int64, e integration.Event, err error) {
+	var progress, parked sql.NullString
+	var ordered, stale bool
+	seq, e, err = scanEvent(r, true, &progress, &parked, &ordered, &stale)
+	if err != nil {
+		return seq, e, err
+	}
+	e.Parked, e.Ordered, e.Stale = parked.String, ordered, stale
+	e.Progress, err = integration.ParseProgress(progress.String)
+	return seq, e, err
+}
+
+// PauseDestination pauses a destination, so that what is to go there is parked.
+// Pausing one that is paused leaves who did it first.
+func (s *Store) PauseDestination(ctx context.Context, p integration.PausedDestination, audit integration.AuditEntry) error {
+	return s.writer.do(ctx, s.writer.jobs, func(t *transaction) error {
+		_, err := t.exec("INSERT INTO paused_destinations (service, name, at, actor) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", p.Service, p.Name, micros(p.At), p.Actor)
+		if err != nil {
+			return fmt.Errorf("sqlite: pausing %s/%s: %w", p.Service, p.Name, err)
+		}
+		return insertAudit(t, audit)
+	})
+}
+
+// ResumeDestination ends a pause. What is parked stays so until Unpark.
+func (s *Store) ResumeDestination(ctx context.Context, service, name string, audit integration.AuditEntry) error {
+	return s.writer.do(ctx, s.writer.jobs, func(t *transaction) error {
+		if _, err := t.exec("DELETE FROM paused_destinations WHERE service = ? AND name = ?", service, name); err != nil {
+			return fmt.Errorf("sqlite: resuming %s/%s: %w", service, name, err)
+		}
+		return insertAudit(t, audit)
+	})
+}
+
+// PausedDestinations lists the destinations that are paused.
+func (s *Store) PausedDestinations(ctx context.Context) ([]integration.PausedDestination, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT service, name, at, actor FROM paused_destinations ORDER BY service, name")
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: paused destinations: %w", err)
+	}
+	var list []integration.PausedDestination
+	err = each(rows, func(r rowScanner) error {
+		var p integration.PausedDestination
+		var at int64
+		err := r.Scan(&p.Service, &p.Name, &at, &p.Actor)
+		p.At = fromMicros(at)
+		list = append(list, p)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: paused destinations: %w", err)
+	}
+	return list, nil
+}
+
+// parkedAt walks from destination to destination over the index.
+const parkedAt = `WITH RECURSIVE at (name) AS (
+	SELECT * FROM (SELECT parked FROM webhook_events INDEXED BY webhook_events_parked WHERE parked IS NOT NULL ORDER BY parked LIMIT 1)
+	UNION ALL
+	SELECT (SELECT parked FROM webhook_events INDEXED BY webhook_events_parked WHERE parked IS NOT NULL AND parked > at.name ORDER BY parked LIMIT 1)
+	FROM at WHERE at.name IS NOT NULL
+)
+SELECT name, CASE WHEN ?1 THEN (SELECT count(*) FROM webhook_events INDEXED BY webhook_events_parked WHERE parked IS NOT NULL AND parked = at.name) ELSE 0 END
+FROM at WHERE name IS NOT NULL`
+
+// ParkedEvents lists the destinations that events are parked for; with counted,
+// each with their number, which takes the longer the more there are.
+func (s *Store) ParkedEvents(ctx context.Context, counted bool) ([]integration.Parked, error) {
+	rows, err := s.read.QueryContext(ctx, parkedAt, counted)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: parked events: %w", err)
+	}
+	var list []integration.Parked
+	err = each(rows, func(r rowScanner) error {
+		var p integration.Parked
+		err := r.Scan(&p.Destination, &p.Events)
+		list = append(list, p)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: parked events: %w", err)
+	}
+	return list, nil
+}
+
+const unpark = `UPDATE webhook_events SET parked = NULL, due_at = ?2 WHERE seq IN (
+	SELECT seq FROM webhook_events INDEXED BY webhook_events_parked WHERE parked IS NOT NULL AND parked = ?1 ORDER BY seq LIMIT ?3)`
+
+// Unpark makes up to most of the events due at now that are parked for a
+// destination (service/name), the oldest first, and says how many it were.
+func (s *Store) Unpark(ctx context.Context, destination string, now time.Time, most int) (n int, err error) {
+	err = s.writer.do(ctx, s.writer.jobs, func(t *transaction) error {
+		changed, err := t.exec(unpark, destination, micros(now), most)
+		n = int(changed)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("sqlite: events parked for %s: %w", destination, err)
+	}
+	return n, nil
+}

@@ -37,7 +37,7 @@ func (e *Event) ProvidersHeader() http.Header {
 		switch own, ok := strings.CutPrefix(name, SignedPrefix); {
 		case ok:
 			out[http.CanonicalHeaderKey(own)] = values
-		case name == OriginHeader:
+		case IsMark(name):
 		default:
 			if _, kept := out[name]; !kept {
 				out[name] = values

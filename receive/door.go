@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -20,6 +19,8 @@ import (
 // time, the subject and the tenant stand, and which types are used.
 type door struct {
 	service string
+	source  string // name of the address below the service; empty: the main one
+	fixed   string // tenant of all that comes there; empty: the event tells
 	schemes []scheme
 	secrets func() []integration.Secret
 	values  map[string]string
@@ -31,16 +32,23 @@ type door struct {
 	patience time.Duration // how long a commit is waited for
 
 	handshakes *handshake.Set
-	id, kind   []extract.Path
+	batch      extract.Split
+	identity   identity
+	kind       []extract.Path
 	time       extract.Path
 	format     string // of the time
 	subject    extract.Path
 	tenant     extract.Path
+	ordered    bool
+	echo       echoes
+	account    extract.Path // zero: accounts name no tenants
+	byPath     func(context.Context, string) ([]integration.Secret, bool, error)
+	byAccount  func(context.Context, string) (string, error)
 	used       map[string]plan.EventHandling
 	drop       map[string]bool // headers that are not kept
 	signed     map[string]bool // headers that verify an event again
 	raw        map[string]bool // types that are delivered raw somewhere
-	counters   counters
+	counters   *counters       // of all doors of the service
 }
 
 func newDoor(s Service) (*door, error) {
@@ -55,7 +63,10 @@ func newDoor(s Service) (*door, error) {
 	d := &door{
 		service: p.Service, secrets: s.Secrets, format: facts.TimeFormat, used: p.Webhooks.Events, drop: unkept(facts),
 		signed: signatures(facts), raw: rawTypes(p), values: s.Values, keep: s.Keep, visit: s.Visit, refused: facts.Answer.Refused, success: successOf(facts.Answer),
-		patience: patience(facts.Answer.DeadlineS),
+		patience: patience(facts.Answer.DeadlineS), ordered: p.Webhooks.Ordered, counters: &counters{},
+	}
+	if err := d.placed(s); err != nil {
+		return nil, err
 	}
 	if err := d.compileSchemes(facts); err != nil {
 		return nil, err
@@ -74,15 +85,31 @@ func newDoor(s Service) (*door, error) {
 		}
 		return path
 	}
-	for _, expression := range facts.ID {
-		d.id = append(d.id, path("profile webhooks.id", expression))
+	list := func(at string, expressions []string) (paths []extract.Path) {
+		for _, expression := range expressions {
+			paths = append(paths, path(at, expression))
+		}
+		return paths
 	}
-	for _, expression := range facts.Type {
-		d.kind = append(d.kind, path("profile webhooks.type", expression))
-	}
+	d.identity = identity{ids: list("profile webhooks.id", facts.ID), parts: list("profile webhooks.composite", facts.Composite), indistinct: facts.Indistinct}
+	d.kind = list("profile webhooks.type", facts.Type)
 	d.time = path("profile webhooks.time", facts.Time)
 	d.subject = path("webhooks.order_by", p.Webhooks.OrderBy)
-	d.tenant = path("webhooks.tenant", p.Webhooks.Tenant)
+	switch {
+	case d.fixed != "", p.Webhooks.Tenant == plan.TenantByPath:
+	case p.Webhooks.Tenant == plan.TenantByAccount:
+		d.account = path("profile webhooks.account", facts.Account)
+	default:
+		d.tenant = path("webhooks.tenant", p.Webhooks.Tenant)
+	}
+	var err error
+	if d.batch, err = extract.ParseSplit(facts.Batch); err != nil {
+		problems = append(problems, fmt.Errorf("profile webhooks.batch: %w", err))
+	}
+	d.identity.whole = len(facts.Batch) > 0 && strings.HasPrefix(facts.Batch[0], "form:")
+	if d.echo, err = compileEchoes(p.Webhooks); err != nil {
+		problems = append(problems, err)
+	}
 	return d, errors.Join(problems...)
 }
 
@@ -138,104 +165,4 @@ func (d *door) verify(ctx context.Context, in *extract.Request, given verify.Giv
 		}
 	}
 	return first
-}
-
-// Errors of a webhook that is rightly signed and yet can't be used.
-var (
-	errNoID   = errors.New("the event has no id where the profile says it stands")
-	errNoType = errors.New("the event has no type where the profile says it stands")
-	errNoJSON = errors.New("the body is neither JSON nor a form")
-)
-
-// maxName bounds ids, types, subjects and tenants; nothing longer is one.
-const maxName = 512
-
-// event reads the event out of a verified request.
-func (d *door) event(in *extract.Request, now time.Time) (*integration.Event, error) {
-	if !in.IsForm() && !in.ValidJSON() {
-		return nil, errNoJSON
-	}
-	e := &integration.Event{Service: d.service, Payload: in.Body, ReceivedAt: now.UTC(), DueAt: now.UTC(), Status: integration.EventReceived}
-	var ok bool
-	if e.ExternalID, ok = name(in, d.id); !ok {
-		return nil, errNoID
-	}
-	if e.Type, ok = name(in, d.kind); !ok {
-		return nil, errNoType
-	}
-	e.Subject, _ = name(in, []extract.Path{d.subject})
-	e.Tenant, _ = name(in, []extract.Path{d.tenant})
-	if text, ok := value(in, d.time); ok {
-		e.OccurredAt = parseTime(d.format, text)
-	}
-	if _, used := d.used[e.Type]; !used {
-		e.Status = integration.EventIgnored
-	}
-	e.Header = d.kept(in.Header, e.Type)
-	return e, nil
-}
-
-func name(in *extract.Request, paths []extract.Path) (string, bool) {
-	for _, p := range paths {
-		if v, ok := value(in, p); ok && v != "" && len(v) <= maxName {
-			return v, true
-		}
-	}
-	return "", false
-}
-
-func value(in *extract.Request, p extract.Path) (string, bool) {
-	if p.IsZero() {
-		return "", false
-	}
-	return p.Value(in)
-}
-
-// unkept are the headers of the provider's schemes: with the signature and the
-// payload out of one store a webhook could be replayed into another.
-func unkept(facts *catalog.Webhooks) map[string]bool {
-	drop := map[string]bool{integration.OriginHeader: true} // ours to set
-	add := func(v catalog.Verification) {
-		for _, h := range v.Header {
-			if !strings.Contains(h, ":") {
-				drop[http.CanonicalHeaderKey(strings.TrimSuffix(h, "*"))] = true
-			}
-		}
-	}
-	add(facts.Verify)
-	for _, variant := range facts.Variants {
-		add(variant.Verify)
-	}
-	return drop
-}
-
-// kept copies the headers that are kept of an event of that type.
-func (d *door) kept(h http.Header, eventType string) http.Header {
-	out := make(http.Header, len(h))
-	for key, values := range h {
-		switch {
-		case integration.IsSigned(key): // ours to set
-		case !d.drop[key] && !confidential(key):
-			out[key] = values
-		case d.signed[key] && d.raw[eventType]:
-			out[integration.SignedPrefix+key] = values
-		}
-	}
-	return out
-}
-
-// confidentialWords occur in the names of headers that carry a credential or a
-// signature, whoever invented them: Authorization, Set-Cookie, X-Api-Key,
-// X-Hub-Signature, X-Gitlab-Token.
-var confidentialWords = [...]string{"auth", "cookie", "key", "signature", "token", "secret", "password", "hmac"}
-
-func confidential(header string) bool {
-	for _, word := range confidentialWords {
-		for i := 0; i+len(word) <= len(header); i++ {
-			if strings.EqualFold(header[i:i+len(word)], word) {
-				return true
-			}
-		}
-	}
-	return false
 }

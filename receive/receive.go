@@ -13,10 +13,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"strings"
+	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -41,6 +41,12 @@ type Inbox interface {
 	Accept(ctx context.Context, e *integration.Event) (fresh bool, err error)
 }
 
+// ManyInbox is an Inbox that keeps many events in few commits. AcceptAll keeps
+// them in their order, and on an error tells of those that were kept before it.
+type ManyInbox interface {
+	AcceptAll(ctx context.Context, events []*integration.Event) (fresh []bool, err error)
+}
+
 // Config is what a Receiver needs. Inbox must be set.
 type Config struct {
 	Services []Service
@@ -48,8 +54,15 @@ type Config struct {
 	// PublicURL is how providers reach us, without a trailing slash; schemes
 	// that sign the address need it. Empty takes the request's own host.
 	PublicURL string
-	// BodyLimit is the largest body taken, in bytes. Zero means 1 MB.
+	// BodyLimit is the largest body taken, in bytes, before and after it is
+	// inflated. Zero means 25 MB.
 	BodyLimit int64
+	// Memory is what bodies of more than 64 kB may hold together while they are
+	// under way; beyond it they are answered 503. Zero means 256 MB.
+	Memory int64
+	// Forwarders are the networks whose X-Forwarded-Proto, X-Forwarded-Host and
+	// forwarded client certificates are believed. Empty: nobody's are.
+	Forwarders []netip.Prefix
 	// Received is called after a fresh event was kept and is due. May be nil.
 	Received func(*integration.Event)
 	// Keys finds the public keys that providers publish. Nil finds none: then
@@ -57,17 +70,26 @@ type Config struct {
 	// a published one is answered 503.
 	Keys verify.Keys
 	// Certificate returns the client certificate that a request came with. Nil
-	// takes that of the TLS connection. Where a trusted forwarder ends TLS, read
-	// its header with verify.ForwardedCertificate, and only when the request is
-	// from that forwarder.
+	// takes that of the TLS connection, or the one that one of Forwarders passes on
+	// in Client-Cert, X-Forwarded-Client-Cert or Ssl-Client-Cert.
 	Certificate func(*http.Request) *x509.Certificate
 	Log         *slog.Logger     // nil: slog.Default()
 	Now         func() time.Time // nil: time.Now
 }
 
-// Service is one plan whose webhooks are taken.
+// Service is one address of a plan at which webhooks are taken.
 type Service struct {
 	Plan *plan.Plan
+	// Source is the name of a further address in the plan; empty: the main one.
+	Source string
+	// Tenant finds the tenant that the last part of the address names, and the
+	// secrets that alone verify what comes there; none: those of Secrets do. It is
+	// asked where the plan says tenant: path. known is false for a tenant that has
+	// no business here: 404.
+	Tenant func(ctx context.Context, name string) (secrets []integration.Secret, known bool, err error)
+	// Account finds the tenant whose account at the provider an event names; empty
+	// for nobody's. It is asked where the plan says tenant: account.
+	Account func(ctx context.Context, account string) (tenant string, err error)
 	// Secrets returns the signing secrets that are valid now; any one will do.
 	Secrets func() []integration.Secret
 	// Values are configured values that a scheme signs and the request does not
@@ -83,8 +105,10 @@ type Service struct {
 
 // Receiver serves the doors of all services. Make it with New.
 type Receiver struct {
-	config Config
-	doors  map[string]*door
+	config  Config
+	doors   map[string]*door // by service, or service/source
+	memory  memory
+	unknown atomic.Int64
 }
 
 // New compiles the doors. Its error names the service and the field of the
@@ -94,7 +118,10 @@ func New(c Config) (*Receiver, error) {
 		return nil, errors.New("receive: an inbox is needed")
 	}
 	if c.BodyLimit == 0 {
-		c.BodyLimit = 1_000_000
+		c.BodyLimit = 25_000_000
+	}
+	if c.Memory == 0 {
+		c.Memory = 256_000_000
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
@@ -103,6 +130,8 @@ func New(c Config) (*Receiver, error) {
 		c.Now = time.Now
 	}
 	r := &Receiver{config: c, doors: make(map[string]*door, len(c.Services))}
+	r.memory.left.Store(c.Memory)
+	shared := map[string]*counters{}
 	var problems []error
 	for _, s := range c.Services {
 		d, err := newDoor(s)
@@ -110,20 +139,28 @@ func New(c Config) (*Receiver, error) {
 			problems = append(problems, fmt.Errorf("%s: %w", s.Plan.Service, err))
 			continue
 		}
-		r.doors[s.Plan.Service] = d
+		if shared[d.service] == nil {
+			shared[d.service] = &counters{}
+		}
+		d.counters = shared[d.service]
+		r.doors[doorName(d.service, d.source)] = d
 	}
 	return r, errors.Join(problems...)
 }
 
-// Stats returns what the door of a service did since the start; zeros when
-// there is no such door.
+// Stats returns what the doors of a service did since the start; zeros when
+// there is none.
 func (r *Receiver) Stats(service string) Stats {
-	d, ok := r.doors[service]
-	if !ok {
-		return Stats{}
+	for _, d := range r.doors {
+		if d.service == service {
+			return d.counters.stats()
+		}
 	}
-	return d.counters.stats()
+	return Stats{}
 }
+
+// Unknown is how many requests came to addresses at which nothing is taken.
+func (r *Receiver) Unknown() int64 { return r.unknown.Load() }
 
 // retryAfter is what a provider is told to wait when we can't keep its event.
 const retryAfter = 5 * time.Second
@@ -132,148 +169,163 @@ const retryAfter = 5 * time.Second
 // to a webhook that was kept just now carries it.
 const EventHeader = "Sallyport-Event"
 
-// ServeHTTP takes one webhook at /api/webhooks/{service}.
+// ServeHTTP takes one webhook at /api/webhooks/{service}, or at an address of a
+// source or a tenant below it.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	start := r.config.Now()
-	d, ok := r.doors[strings.TrimPrefix(req.URL.Path, Prefix)]
-	if !ok {
+	d, err := r.door(req)
+	switch {
+	case errors.Is(err, errNoDoor):
+		r.unknown.Add(1)
 		refuse(w, &problem.Problem{Status: http.StatusNotFound, Code: "unknown_service", Detail: "no webhooks are taken at this address"})
+		return
+	case err != nil:
+		d.counters.count(verdictFailed)
+		refuse(w, d.problem(verdictFailed))
+		r.log(req.Context(), d, nil, verdictFailed, err, start, w.Header().Get(problem.RequestIDHeader))
 		return
 	}
 	if req.Method != http.MethodPost {
 		r.handshake(w, req, d, start)
 		return
 	}
-	e, reply, verdict, err := r.take(req, d, start)
-	d.counters.count(verdict)
-	if verdict == verdictReceived && r.config.Received != nil {
-		r.config.Received(e)
+	held := share{of: &r.memory}
+	defer held.free()
+	t := r.take(req, d, start, &held)
+	for _, k := range t.kept {
+		d.counters.count(k.verdict)
+		if k.verdict == verdictReceived && r.config.Received != nil {
+			r.config.Received(k.event)
+		}
 	}
-	switch p := d.problem(verdict); {
+	if len(t.kept) == 0 || !t.verdict.accepted() {
+		d.counters.count(t.verdict)
+	}
+	switch p := d.problem(t.verdict); {
 	case p != nil:
 		refuse(w, p)
-	case reply != nil:
-		writeReply(w, reply)
+	case t.reply != nil:
+		writeReply(w, t.reply)
 	default:
-		if verdict != verdictDuplicate {
-			w.Header().Set(EventHeader, e.ID)
+		if len(t.kept) == 1 && t.kept[0].verdict != verdictDuplicate {
+			w.Header().Set(EventHeader, t.kept[0].event.ID)
 		}
 		d.success.write(w)
 	}
-	r.log(req.Context(), d, e, verdict, err, start, w.Header().Get(problem.RequestIDHeader))
+	requestID := w.Header().Get(problem.RequestIDHeader)
+	for _, k := range t.kept {
+		r.log(req.Context(), d, k.event, k.verdict, nil, start, requestID)
+	}
+	if len(t.kept) == 0 || !t.verdict.accepted() {
+		r.log(req.Context(), d, t.lost, t.verdict, t.err, start, requestID)
+	}
 }
 
-// take is the journey of one webhook: bound, verify, read, keep. A handshake has
-// a reply and no event.
-func (r *Receiver) take(req *http.Request, d *door, now time.Time) (*integration.Event, *handshake.Response, verdict, error) {
-	if unsupported(req.Header.Get("Content-Type")) {
-		return nil, nil, verdictUnsupported, nil
+// taken is what became of one request.
+type taken struct {
+	verdict verdict // of the request
+	kept    []kept  // events that are in the inbox
+	lost    *integration.Event
+	reply   *handshake.Response // of a handshake, which has no events
+	err     error
+}
+
+// kept is an event that is in the inbox: received, ignored, or a duplicate.
+type kept struct {
+	event   *integration.Event
+	verdict verdict
+}
+
+// take is the journey of one webhook: bound, verify, read, keep.
+func (r *Receiver) take(req *http.Request, d *door, now time.Time, held *share) taken {
+	encoding := encodingOf(req.Header)
+	if encoding == otherBody || unsupported(req.Header.Get("Content-Type")) {
+		return taken{verdict: verdictUnsupported}
 	}
-	body, verdict, err := r.read(req)
+	body, verdict, err := r.read(req, held)
 	if err != nil || verdict != "" {
-		return nil, nil, verdict, err
+		return taken{verdict: verdict, err: err}
 	}
-	in := &extract.Request{Method: req.Method, URL: r.publicURL(req), Header: req.Header, Body: body, Config: d.values}
+	came := &extract.Request{Method: req.Method, URL: r.publicURL(req), Header: req.Header, Body: body, Config: d.values}
+	in := came
+	if encoding == gzipBody {
+		plain, verdict, err := inflate(body, r.config.BodyLimit, held)
+		if err != nil {
+			return taken{verdict: verdict, err: err}
+		}
+		header := req.Header.Clone()
+		header.Del("Content-Encoding")
+		in = &extract.Request{Method: req.Method, URL: came.URL, Header: header, Body: plain, Config: d.values}
+	}
 	given := verify.Given{Secrets: d.secrets(), Now: now, Keys: r.config.Keys, Certificate: r.certificate(req)}
 	if h := d.handshakes.Match(in); h != nil {
 		reply, verdict, err := d.answer(req.Context(), h, in, given)
-		return nil, reply, verdict, err
+		return taken{verdict: verdict, reply: reply, err: err}
 	}
-	if err := d.verify(req.Context(), in, given, anyScheme); err != nil {
-		return nil, nil, verdictOf(err), err
+	err = d.verify(req.Context(), came, given, anyScheme)
+	if err != nil && in != came { // some sign what they compress, some what comes of it
+		err = d.verify(req.Context(), in, given, anyScheme)
 	}
-	e, verdict, err := r.keep(req, d, in, now)
-	return e, nil, verdict, err
+	if err != nil {
+		return taken{verdict: verdictOf(err), err: err}
+	}
+	return r.keep(req, d, in, now)
 }
 
-// keep reads the event out of a verified request and has it kept.
-func (r *Receiver) keep(req *http.Request, d *door, in *extract.Request, now time.Time) (*integration.Event, verdict, error) {
-	e, err := d.event(in, now)
-	if err != nil {
-		return nil, verdictMalformed, err
-	}
-	e.ID = uuid.Must(uuid.NewV7()).String()
+// keep reads the events out of a verified request and has them kept: all, or the
+// sender is told to come again, and what was kept of them is a repeat then.
+func (r *Receiver) keep(req *http.Request, d *door, in *extract.Request, now time.Time) taken {
 	within, cancel := d.untilLate(req.Context())
 	defer cancel()
-	fresh, err := r.config.Inbox.Accept(within, e)
+	events, err := d.events(in, now)
+	switch {
+	case errors.Is(err, extract.ErrTooMany):
+		return taken{verdict: verdictTooLarge, err: err}
+	case err != nil:
+		return taken{verdict: verdictFailed, err: err}
+	case len(events) == 0:
+		return taken{verdict: verdictEmpty}
+	}
+	for _, e := range events {
+		if err := r.tenantOf(within, d, in, e); err != nil {
+			return taken{verdict: verdictFailed, err: err, lost: e}
+		}
+	}
+	fresh, err := r.acceptAll(within, events)
+	t := taken{verdict: verdictReceived, err: err}
+	for i, fresh := range fresh {
+		k := kept{events[i], verdictReceived}
+		switch {
+		case !fresh:
+			k.verdict = verdictDuplicate
+		case events[i].Status == integration.EventIgnored:
+			k.verdict = verdictIgnored
+		}
+		t.kept = append(t.kept, k)
+	}
 	switch {
 	case errors.Is(err, integration.ErrBusy):
-		return e, verdictBusy, err
+		t.verdict, t.lost = verdictBusy, events[len(fresh)]
 	case err != nil:
-		return e, verdictFailed, err
-	case !fresh:
-		return e, verdictDuplicate, nil
-	case e.Status == integration.EventIgnored:
-		return e, verdictIgnored, nil
+		t.verdict, t.lost = verdictFailed, events[len(fresh)]
 	}
-	return e, verdictReceived, nil
+	return t
 }
 
-// believed is the largest announced length that memory is set aside for before
-// the bytes are here. Who announces more, and sends nothing, costs us nothing.
-const believed = 64 << 10
-
-// read returns the exact bytes of the body. A body that is longer than it may
-// be, or shorter than it was announced, is never used.
-func (r *Receiver) read(req *http.Request) ([]byte, verdict, error) {
-	limit := r.config.BodyLimit
-	if req.ContentLength > limit {
-		return nil, verdictTooLarge, nil
+// acceptAll has events kept in their order. On an error fresh tells of those
+// before the first that is not kept for certain.
+func (r *Receiver) acceptAll(ctx context.Context, events []*integration.Event) (fresh []bool, err error) {
+	if many, ok := r.config.Inbox.(ManyInbox); ok && len(events) > 1 {
+		return many.AcceptAll(ctx, events)
 	}
-	if req.ContentLength > 0 && req.ContentLength <= believed {
-		body := make([]byte, req.ContentLength)
-		if _, err := io.ReadFull(req.Body, body); err != nil {
-			return nil, verdictTruncated, err
+	for _, e := range events {
+		one, err := r.config.Inbox.Accept(ctx, e)
+		if err != nil {
+			return fresh, err
 		}
-		return body, "", nil
+		fresh = append(fresh, one)
 	}
-	body, err := io.ReadAll(io.LimitReader(req.Body, limit+1))
-	switch {
-	case err != nil:
-		return nil, verdictTruncated, err
-	case int64(len(body)) > limit:
-		return nil, verdictTooLarge, nil
-	}
-	return body, "", nil
-}
-
-// unsupported reports a content type that no provider sends events in. Every
-// other one, an absent or a misspelt one too, is fine: the signature decides.
-func unsupported(contentType string) bool {
-	kind, _, ok := strings.Cut(strings.TrimSpace(contentType), "/")
-	if !ok {
-		return false
-	}
-	for _, wrong := range [...]string{"multipart", "image", "audio", "video", "font"} {
-		if strings.EqualFold(kind, wrong) {
-			return true
-		}
-	}
-	return false
-}
-
-// certificate is what the sender proved itself with, nil for nothing.
-func (r *Receiver) certificate(req *http.Request) *x509.Certificate {
-	switch {
-	case r.config.Certificate != nil:
-		return r.config.Certificate(req)
-	case req.TLS != nil && len(req.TLS.PeerCertificates) > 0:
-		return req.TLS.PeerCertificates[0]
-	}
-	return nil
-}
-
-// publicURL is the address the provider called, as it knows it.
-func (r *Receiver) publicURL(req *http.Request) string {
-	base := r.config.PublicURL
-	if base == "" {
-		scheme := "http"
-		if req.TLS != nil {
-			scheme = "https"
-		}
-		base = scheme + "://" + req.Host
-	}
-	return base + req.URL.RequestURI()
+	return fresh, nil
 }
 
 // linger is how long a refused sender may go on sending.
@@ -301,7 +353,7 @@ func (r *Receiver) log(ctx context.Context, d *door, e *integration.Event, v ver
 	switch {
 	case v == verdictHandshake:
 		message = "handshake.answered"
-	case v == verdictBusy || v == verdictFailed:
+	case v == verdictBusy || v == verdictFailed || v == verdictCrowded:
 		level, message = slog.LevelError, "event.not_kept"
 	case !v.accepted():
 		level, message = slog.LevelWarn, "event.rejected"
@@ -311,6 +363,9 @@ func (r *Receiver) log(ctx context.Context, d *door, e *integration.Event, v ver
 	}
 	attributes := make([]slog.Attr, 0, 10)
 	attributes = append(attributes, slog.String("service", d.service), slog.String("verdict", string(v)))
+	if d.source != "" {
+		attributes = append(attributes, slog.String("source", d.source))
+	}
 	if e != nil {
 		attributes = append(attributes, slog.String("event", e.ID), slog.String("external_id", e.ExternalID), slog.String("type", e.Type),
 			slog.String("tenant", e.Tenant), slog.Int("bytes", len(e.Payload)))

@@ -3,9 +3,7 @@ package receive
 import (
 	"errors"
 	"net/http"
-	"strconv"
 	"sync/atomic"
-	"time"
 
 	"github.com/sallyport/sallyport/problem"
 	"github.com/sallyport/sallyport/verify"
@@ -22,11 +20,12 @@ const (
 	verdictMismatch    verdict = "mismatch"    // signed by someone else
 	verdictStale       verdict = "stale"       // rightly signed, outside the replay window
 	verdictUnreadable  verdict = "unreadable"  // the signature can't be read
-	verdictMalformed   verdict = "malformed"   // rightly signed, but no event
+	verdictEmpty       verdict = "empty"       // rightly signed, a batch of nothing
 	verdictTruncated   verdict = "truncated"   // the body ended early
 	verdictTooLarge    verdict = "too_large"   // the body is larger than we take
 	verdictUnsupported verdict = "unsupported" // a content type that holds no event
 	verdictBusy        verdict = "busy"        // our queue is full
+	verdictCrowded     verdict = "crowded"     // large bodies hold all the memory they may
 	verdictFailed      verdict = "failed"      // our store failed, or we have no secret
 	verdictHandshake   verdict = "handshake"   // the address was tried, and answered
 )
@@ -46,24 +45,22 @@ func verdictOf(err error) verdict {
 }
 
 func (v verdict) accepted() bool {
-	return v == verdictReceived || v == verdictDuplicate || v == verdictIgnored || v == verdictHandshake
+	return v == verdictReceived || v == verdictDuplicate || v == verdictIgnored || v == verdictEmpty || v == verdictHandshake
 }
 
 // problem is the answer to a webhook that was not accepted; nil when it was.
 // All signature verdicts answer alike.
 func (v verdict) problem() *problem.Problem {
 	switch v {
-	case verdictReceived, verdictDuplicate, verdictIgnored, verdictHandshake:
+	case verdictReceived, verdictDuplicate, verdictIgnored, verdictEmpty, verdictHandshake:
 		return nil
-	case verdictMalformed:
-		return &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_event", Detail: "the body holds no event of this provider"}
 	case verdictTruncated:
 		return &problem.Problem{Status: http.StatusBadRequest, Code: "truncated_body", Detail: "the body ended before its announced length"}
 	case verdictTooLarge:
 		return &problem.Problem{Status: http.StatusRequestEntityTooLarge, Code: "body_too_large", Detail: "the body is larger than is taken here"}
 	case verdictUnsupported:
-		return &problem.Problem{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type", Detail: "events are JSON or a form"}
-	case verdictBusy, verdictFailed:
+		return &problem.Problem{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type", Detail: "no events are taken in this media type or content coding; plain bodies and gzip are"}
+	case verdictBusy, verdictCrowded, verdictFailed:
 		return &problem.Problem{Status: http.StatusServiceUnavailable, Code: "not_kept", Detail: "the event could not be kept; send it again", RetryAfter: retryAfter}
 	}
 	return &problem.Problem{Status: http.StatusUnauthorized, Code: "signature_refused", Detail: "the signature was not accepted"}
@@ -76,13 +73,14 @@ type Stats struct {
 	Ignored   int64            `json:"ignored"`   // kept, of a type the plan does not use
 	Rejected  map[string]int64 `json:"rejected"`  // by reason
 	NotKept   int64            `json:"not_kept"`  // answered 503
+	Empty     int64            `json:"empty"`     // answered 200, a batch of nothing
 	Handshake int64            `json:"handshake"` // the address was tried, and answered
 }
 
 // counters count verdicts.
 type counters struct {
-	received, duplicate, ignored, notKept, handshake                                   atomic.Int64
-	unsigned, mismatch, stale, unreadable, malformed, truncated, tooLarge, unsupported atomic.Int64
+	received, duplicate, ignored, notKept, empty, handshake                 atomic.Int64
+	unsigned, mismatch, stale, unreadable, truncated, tooLarge, unsupported atomic.Int64
 }
 
 func (c *counters) of(v verdict) *atomic.Int64 {
@@ -101,8 +99,8 @@ func (c *counters) of(v verdict) *atomic.Int64 {
 		return &c.stale
 	case verdictUnreadable:
 		return &c.unreadable
-	case verdictMalformed:
-		return &c.malformed
+	case verdictEmpty:
+		return &c.empty
 	case verdictTruncated:
 		return &c.truncated
 	case verdictTooLarge:
@@ -120,41 +118,15 @@ func (c *counters) count(v verdict) { c.of(v).Add(1) }
 func (c *counters) stats() Stats {
 	s := Stats{
 		Received: c.received.Load(), Duplicate: c.duplicate.Load(), Ignored: c.ignored.Load(), NotKept: c.notKept.Load(),
-		Handshake: c.handshake.Load(),
-		Rejected:  map[string]int64{},
+		Empty: c.empty.Load(), Handshake: c.handshake.Load(),
+		Rejected: map[string]int64{},
 	}
 	for _, v := range []verdict{
-		verdictUnsigned, verdictMismatch, verdictStale, verdictUnreadable, verdictMalformed, verdictTruncated, verdictTooLarge, verdictUnsupported,
+		verdictUnsigned, verdictMismatch, verdictStale, verdictUnreadable, verdictTruncated, verdictTooLarge, verdictUnsupported,
 	} {
 		if n := c.of(v).Load(); n > 0 {
 			s.Rejected[string(v)] = n
 		}
 	}
 	return s
-}
-
-// parseTime reads the provider's time of an event; zero when it can't be read,
-// which is no reason to lose the event.
-func parseTime(format, text string) time.Time {
-	switch format {
-	case "unix_s", "unix_ms":
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || n <= 0 {
-			return time.Time{}
-		}
-		if format == "unix_ms" {
-			return time.UnixMilli(n).UTC()
-		}
-		if n > 253402300799 { // 9999-12-31
-			return time.Time{}
-		}
-		return time.Unix(n, 0).UTC()
-	case "rfc3339":
-		t, err := time.Parse(time.RFC3339, text)
-		if err != nil {
-			return time.Time{}
-		}
-		return t.UTC()
-	}
-	return time.Time{}
 }

@@ -56,7 +56,7 @@ type StateError struct {
 // Error says what is wrong and what to do.
 func (e *StateError) Error() string {
 	if e.Connection == "" {
-		return "there is no connection; begin one with POST …/connect"
+		return "the tenant has no connection; POST …/connect begins one and answers with the address to send the tenant to"
 	}
 	text := "connection " + e.Connection + " is " + string(e.State)
 	if e.Reason != "" {

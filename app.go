@@ -290,10 +290,10 @@ func (a *App) queueing() queue.Config {
 }
 
 func (a *App) delivering() deliver.Config {
-	c := deliver.Config{Redelivery: a.config.Redelivery, Log: a.config.Log, Now: a.config.Now, Dice: a.config.Dice}
+	c := deliver.Config{Redelivery: a.config.Redelivery, Brokers: a.openBroker, Log: a.config.Log, Now: a.config.Now, Dice: a.config.Dice}
 	for _, name := range a.Services() {
 		s := a.services[name]
-		c.Services = append(c.Services, deliver.Service{Plan: s.plan, Secrets: s.secrets.Destination})
+		c.Services = append(c.Services, deliver.Service{Plan: s.plan, Secrets: s.secrets.Destination, Fetch: fetching(s)})
 	}
 	return c
 }

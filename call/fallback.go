@@ -28,10 +28,11 @@ const firstTurn = 5 * time.Second
 
 // fallback is what a caller gets instead of a failure that passes, where the
 // plan declares something (R4.11). ok is false when it does not apply: then the
-// call ends as it did. A call that runs from the queue has no caller to please.
+// call ends as it did. A call that runs from the queue has no caller to please;
+// one that reads what an event is about is made again with the event.
 func (s *Service) fallback(ctx context.Context, j *journey, f *integration.Failure, state integration.CallState) (resp *http.Response, ok bool, err error) {
 	passes := f.Class.Transient() && (state == integration.CallFailed || state == integration.CallRejected)
-	if j.op.endpoint == nil || j.turn != nil || !passes {
+	if j.op.endpoint == nil || j.turn != nil || j.call.Entry == integration.EntryFetch || !passes {
 		return nil, false, nil
 	}
 	switch j.op.endpoint.Fallback {

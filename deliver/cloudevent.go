@@ -45,6 +45,9 @@ func cloudEvent(e integration.Event, data []byte) []byte {
 		out = append(out, `,"sallyportorigin":`...)
 		out = gjson.AppendJSONString(out, origin)
 	}
+	if e.Gone { // an extension: data is the event's own, as there was nothing to fetch (R5.13)
+		out = append(out, `,"sallyportgone":true`...)
+	}
 	if gjson.ValidBytes(data) && utf8.Valid(data) {
 		out = append(out, `,"datacontenttype":"application/json","data":`...)
 		out = append(out, data...)

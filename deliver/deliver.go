@@ -72,6 +72,9 @@ type Service struct {
 	// Secrets returns the signing secrets of a destination; each delivery is
 	// signed with all of them.
 	Secrets func(destination string) []integration.Secret
+	// Fetch reads what an event is about where the plan says so. Nil: such a plan
+	// is refused.
+	Fetch Fetch
 }
 
 // Deliverer hands events over. Make it with New.
@@ -91,6 +94,7 @@ type route struct {
 	from        string // as in the plan; empty: the whole payload
 	path        string // the same in gjson's syntax
 	mapping     *mapping.Mapping
+	fetch       *fetching    // nil: the payload says it all
 	destination *destination // nil: a handler
 }
 
@@ -154,6 +158,15 @@ func compile(s Service) (map[string]*route, error) {
 				problems = append(problems, fmt.Errorf("%s: webhooks.events.%s.from: %w", s.Plan.Service, name, err))
 			}
 			r.path = path.Name()
+		}
+		if handling.Fetch != nil {
+			var err error
+			if r.fetch, err = compileFetch(handling.Fetch); err != nil {
+				problems = append(problems, fmt.Errorf("%s: webhooks.events.%s.%w", s.Plan.Service, name, err))
+			}
+			if s.Fetch == nil {
+				problems = append(problems, fmt.Errorf("%s: webhooks.events.%s.fetch: nobody here makes calls", s.Plan.Service, name))
+			}
 		}
 		if handling.Map != "" {
 			var err error
@@ -274,10 +287,10 @@ func (d *Deliverer) handOver(ctx context.Context, r *route, handler Handler, e i
 			res = result{err: fmt.Errorf("it panicked: %v", cause), stack: debug.Stack()}
 		}
 	}()
-	data, err := r.data(e)
+	data, failed := d.content(ctx, r, &e)
 	switch {
-	case err != nil:
-		return refused(err.Error())
+	case failed != nil:
+		return *failed
 	case handler != nil:
 		if err := handler(ctx, Event{Event: e, Data: data}); err != nil {
 			return result{err: fmt.Errorf("the handler failed: %w", err)}
@@ -322,13 +335,13 @@ func (d *Deliverer) outcome(e integration.Event, one *integration.Delivery, r re
 	return out
 }
 
-// data is the resource of the event, mapped where the plan says so.
-func (r *route) data(e integration.Event) ([]byte, error) {
-	data := e.Payload
+// data is the resource in a document, mapped where the plan says so; what names
+// the document in errors.
+func (r *route) data(data []byte, what string) ([]byte, error) {
 	if r.path != "" {
 		found := gjson.GetBytes(data, r.path)
 		if !found.Exists() {
-			return nil, fmt.Errorf("the payload has nothing at %q", r.from)
+			return nil, fmt.Errorf("%s has nothing at %q", what, r.from)
 		}
 		data = []byte(found.Raw)
 	}

@@ -131,6 +131,9 @@ func brokerMessage(to *destination, e integration.Event, data []byte) broker.Mes
 	if !e.OccurredAt.IsZero() {
 		set("ce-time", e.OccurredAt.UTC().Format(time.RFC3339Nano))
 	}
+	if e.Gone {
+		set("ce-sallyportgone", "true")
+	}
 	return out
 }
 

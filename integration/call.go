@@ -38,6 +38,7 @@ const (
 	EntryClient   Entry = "client"   // http.RoundTripper in a Go program
 	EntryProxy    Entry = "proxy"    // the proxy URL
 	EntryEndpoint Entry = "endpoint" // a named endpoint with mapping
+	EntryFetch    Entry = "fetch"    // what an event is about, read before it is delivered
 )
 
 // Call is one outbound request with all its attempts.

@@ -45,6 +45,9 @@ type Event struct {
 	// lists.
 	RetriedAfter int
 	Error        string // why the last attempt failed, for the operator; free of secrets
+	// Gone says that the provider no longer has what the event is about. It is set
+	// while the event is delivered, and not kept.
+	Gone bool
 	// ProcessedAt is when the event reached a final status; zero before.
 	ProcessedAt time.Time
 	// DueAt is when the event may next be worked on; meaningful while Received,

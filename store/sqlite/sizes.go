@@ -57,7 +57,7 @@ func (s *Store) tableBytes(ctx context.Context, file int64) (map[string]int64, e
 	if file > sizedMost {
 		return bytes, nil
 	}
-	rows, err := s.read.QueryContext(ctx, `SELECT m.tbl_name, sum(d.pgsize) FROM dbstat d JOIN sqlite_schema m ON m.name = d.name WHERE d.aggregate GROUP BY m.tbl_name`)
+	rows, err := s.read.QueryContext(ctx, `SELECT m.tbl_name, sum(d.pgsize) FROM dbstat d JOIN sqlite_schema m ON m.name = d.name WHERE d.aggregate = TRUE GROUP BY m.tbl_name`)
 	if err != nil {
 		return nil, err
 	}

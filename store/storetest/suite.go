@@ -47,6 +47,7 @@ type Store interface {
 	Close() error
 }
 
+	Retaining
 // Harness is one empty store.
 type Harness struct {
 	Store Store
@@ -127,6 +128,16 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	}
 }
 
+		{"EmptyPayloads", testEmptyPayloads},
+		{"DeleteEvents", testDeleteEvents},
+		{"StepsOfDeletion", testSteps},
+		{"RetentionAndRetry", testRetentionAndRetry},
+		{"KeepLess", testKeepLess},
+		{"LargePayloads", testLargePayloads},
+		{"DeleteCalls", testDeleteCalls},
+		{"StoredServices", testStoredServices},
+		{"Housekeeping", testHousekeeping},
+		{"Sizes", testSizes},
 // start is where the suite's clock begins.
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 

@@ -104,7 +104,7 @@ func (s *Store) ParkedEvents(ctx context.Context, counted bool) ([]integration.P
 
 const unpark = `WITH first AS MATERIALIZED (
 	SELECT seq FROM webhook_events WHERE parked IS NOT NULL AND parked = $1 ORDER BY seq LIMIT $3 FOR UPDATE SKIP LOCKED)
-UPDATE webhook_events e SET parked = NULL, due_at = $2 FROM first WHERE e.seq = first.seq`
+UPDATE webhook_events e SET parked = NULL, due_at = CASE WHEN status = 'received' THEN $2::bigint END FROM first WHERE e.seq = first.seq`
 
 // Unpark makes up to most of the events due at now that are parked for a
 // destination (service/name), the oldest first, and says how many it were.

@@ -15,8 +15,7 @@ const finalEvent = "status IN ('processed', 'failed', 'ignored')"
 // replayEvents makes events due again at ?2, for the job ?3 if that is not NULL.
 // One that all destinations have goes to all of them again; of one that failed,
 // to those that do not have it. Where it stood is kept, for a job that is
-// stopped. What it is about
-// follows.
+// stopped. What it is about follows.
 const replayEvents = `UPDATE webhook_events SET
 	replays = replays + (status <> 'received'),
 	replayed_from = CASE WHEN status = 'received' THEN replayed_from
@@ -24,7 +23,7 @@ const replayEvents = `UPDATE webhook_events SET
 	replayed_at = CASE WHEN status = 'received' THEN replayed_at ELSE ?2 END,
 	job_id = CASE WHEN status = 'received' THEN job_id ELSE ?3 END,
 	progress = CASE WHEN status IN ('processed', 'ignored') THEN NULL ELSE progress END,
-	status = 'received', due_at = ?2, processed_at = NULL, error = '', retried_after = attempts
+	status = 'received', parked = NULL, due_at = ?2, processed_at = NULL, error = '', retried_after = attempts
 WHERE status <> 'processing' AND `
 
 // unreplayEvents takes back what a job did to events that have not had their
@@ -32,7 +31,7 @@ WHERE status <> 'processing' AND `
 const unreplayEvents = `UPDATE webhook_events SET
 	status = json_extract(replayed_from, '$.status'), processed_at = json_extract(replayed_from, '$.at'),
 	error = json_extract(replayed_from, '$.error'), replayed_at = json_extract(replayed_from, '$.replayed'),
-	replays = replays - 1, replayed_from = NULL, due_at = NULL, job_id = NULL
+	replays = replays - 1, replayed_from = NULL, parked = NULL, due_at = NULL, job_id = NULL
 WHERE job_id = ?1 AND status = 'received' AND attempts = retried_after AND replayed_from IS NOT NULL`
 
 // emptied is true of events of which what came is not kept any more. The length

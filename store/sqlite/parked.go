@@ -102,7 +102,7 @@ func (s *Store) ParkedEvents(ctx context.Context, counted bool) ([]integration.P
 	return list, nil
 }
 
-const unpark = `UPDATE webhook_events SET parked = NULL, due_at = ?2 WHERE seq IN (
+const unpark = `UPDATE webhook_events SET parked = NULL, due_at = CASE WHEN status = 'received' THEN ?2 END WHERE seq IN (
 	SELECT seq FROM webhook_events INDEXED BY webhook_events_parked WHERE parked IS NOT NULL AND parked = ?1 ORDER BY seq LIMIT ?3)`
 
 // Unpark makes up to most of the events due at now that are parked for a

@@ -22,6 +22,13 @@ import (
 // "fsync=on" come after ours and win.
 func Postgres(tb testing.TB, settings ...string) *Server {
 	tb.Helper()
+	return PostgresOn(tb, nil, settings...)
+}
+
+// PostgresOn is Postgres whose data folder was handed to place after it was
+// filled and before the server starts, to move parts of it to other disks.
+func PostgresOn(tb testing.TB, place func(data string), settings ...string) *Server {
+	tb.Helper()
 	initdb, postgres := program(tb, "initdb"), program(tb, "postgres")
 	folder, who, err := ownFolder()
 	if err != nil {
@@ -34,6 +41,9 @@ func Postgres(tb testing.TB, settings ...string) *Server {
 	prepare.Dir = folder
 	if out, err := prepare.CombinedOutput(); err != nil {
 		tb.Fatalf("initdb: %v\n%s", err, out)
+	}
+	if place != nil {
+		place(data)
 	}
 	s := &Server{tb: tb, name: "postgres", gentle: syscall.SIGINT, answers: accepts}
 	s.command = func() *exec.Cmd {

@@ -20,6 +20,7 @@ type Store interface {
 	Connections
 	Secrets
 	Reconciling
+	Doors
 	Retaining
 
 	RecordDrift(ctx context.Context, list []integration.Drift) error

@@ -43,6 +43,7 @@ type Store interface {
 	Drift(ctx context.Context, f integration.Filter) (found []integration.Drift, next string, err error)
 	Connections
 	Secrets
+	Doors
 	Ping(ctx context.Context) error
 	Close() error
 }
@@ -76,6 +77,9 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	}{
 		{"RepeatsAreKnown", testRepeats},
 		{"RepeatsAtOnceAreKnown", testRepeatsAtOnce},
+		{"ManyAtOnce", testAcceptAll},
+		{"TenantsOfAccounts", testTenantsOfAccount},
+		{"CallsWithKeys", testCallWithKey},
 		{"ExactBytes", testExactBytes},
 		{"RefusesWhatCantBeFound", testRefuses},
 		{"BadRowHarmsNoNeighbour", testBadRow},

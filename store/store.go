@@ -52,6 +52,10 @@ type Events interface {
 	Event(ctx context.Context, id string) (integration.Event, []integration.Delivery, error)
 	RetryEvent(ctx context.Context, id string, now time.Time, audit integration.AuditEntry) error
 	EventCounts(ctx context.Context, service, tenant string) (integration.Counts, error)
+	CountEventJob(ctx context.Context, f integration.Filter) (total, skipped int, err error)
+	EventsAfter(ctx context.Context, f integration.Filter, position int64) (events []integration.Event, next int64, err error)
+	EventsSince(ctx context.Context, since time.Time) (position int64, err error)
+	LastEvent(ctx context.Context) (position int64, err error)
 }
 
 // Calls keeps outbound calls and the jobs about many of them.

@@ -2,8 +2,10 @@ package queue
 
 import (
 	"context"
+	"slices"
 	"time"
 
+	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/plan"
 )
 
@@ -12,14 +14,21 @@ import (
 func (r *Runner) keepHouse(ctx context.Context) {
 	tick := time.NewTicker(housekeeping)
 	defer tick.Stop()
-	for {
+	var events pacing
+	for forget := true; ; {
 		r.advance(ctx)
-		r.forget(ctx)
+		again := r.advanceEvents(ctx, &events)
+		if forget {
+			r.forget(ctx)
+		}
+		forget = true
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		case <-r.jobs:
+		case <-again:
+			forget = false
 		}
 	}
 }
@@ -28,12 +37,8 @@ func (r *Runner) keepHouse(ctx context.Context) {
 // its turn.
 func (r *Runner) advance(ctx context.Context) {
 	for ctx.Err() == nil {
-		jobs, err := r.config.Store.UnfinishedJobs(ctx)
-		if err != nil {
-			r.complain(ctx, "jobs.list", err)
-			return
-		}
-		if len(jobs) == 0 {
+		jobs, err := r.unfinished(ctx, func(j integration.Job) bool { return j.Kind != integration.JobEvents })
+		if err != nil || len(jobs) == 0 {
 			return
 		}
 		for _, j := range jobs {
@@ -49,6 +54,50 @@ func (r *Runner) advance(ctx context.Context) {
 			r.Wake()
 		}
 	}
+}
+
+// pacing is how soon jobs about events are looked at again: soon while their
+// events go through, less and less often while they wait for something.
+type pacing struct {
+	pace time.Duration
+	gone int // how many events had their turn when it was last looked
+}
+
+const (
+	paceLeast = 50 * time.Millisecond
+	paceMost  = 2 * time.Second
+)
+
+// advanceEvents makes further events of all jobs due: of each only as many as do
+// not hold up what comes meanwhile. What it returns says when to do so again; nil:
+// there is no such job.
+func (r *Runner) advanceEvents(ctx context.Context, p *pacing) <-chan time.Time {
+	jobs, err := r.unfinished(ctx, func(j integration.Job) bool { return j.Kind == integration.JobEvents })
+	if err != nil || len(jobs) == 0 {
+		*p = pacing{}
+		return nil
+	}
+	gone := 0
+	for _, j := range jobs {
+		gone += j.Queued + j.Skipped
+		if _, err := r.config.Store.AdvanceJob(ctx, j.ID, r.config.Now(), time.Time{}, jobBatch); err != nil {
+			r.complain(ctx, "jobs.advance", err)
+		}
+		r.config.Told()
+	}
+	if p.pace = min(2*p.pace, paceMost); gone != p.gone || p.pace == 0 {
+		p.pace = paceLeast
+	}
+	p.gone = gone
+	return time.After(p.pace)
+}
+
+func (r *Runner) unfinished(ctx context.Context, which func(integration.Job) bool) ([]integration.Job, error) {
+	jobs, err := r.config.Store.UnfinishedJobs(ctx)
+	if err != nil {
+		r.complain(ctx, "jobs.list", err)
+	}
+	return slices.DeleteFunc(jobs, func(j integration.Job) bool { return !which(j) }), err
 }
 
 func (r *Runner) forget(ctx context.Context) {

@@ -49,9 +49,10 @@ type Store interface {
 	BeginTurn(ctx context.Context, id string, turn int) error
 	// ForgetAnswers forgets answers whose time has come, up to most.
 	ForgetAnswers(ctx context.Context, now time.Time, most int) (int, error)
-	// UnfinishedJobs are the jobs that have calls left to put into the queue.
+	// UnfinishedJobs are the jobs that have calls left to put into the queue, and
+	// those about events that run.
 	UnfinishedJobs(ctx context.Context) ([]integration.Job, error)
-	// AdvanceJob puts up to most of a job's calls into the queue.
+	// AdvanceJob puts up to most of a job's calls into the queue, or of its events.
 	AdvanceJob(ctx context.Context, id string, now, expires time.Time, most int) (more bool, err error)
 }
 
@@ -60,8 +61,8 @@ type Config struct {
 	Queue    lease.Queue[integration.Call, integration.CallOutcome]
 	Store    Store
 	Services map[string]Service // by slug
-	// Told is called when the event about a call's end was written; nil: nobody
-	// needs to know.
+	// Told is called when the event about a call's end was written, and when a job
+	// made events due; nil: nobody needs to know.
 	Told func()
 	// Workers is how many calls have their turn at once. Zero means 16.
 	Workers int

@@ -59,8 +59,9 @@ type Store struct {
 
 	turns   turns // of tenants, when events are behind
 	lines   lines // of events with an order
-	events  lane  // refused when full
-	records lane  // calls; waited for shortly, then lost
+	horizon horizon
+	events  lane // refused when full
+	records lane // calls; waited for shortly, then lost
 
 	mu         sync.RWMutex // held for reading while work is taken in
 	closed     bool

@@ -19,6 +19,10 @@ type Store interface {
 	Event(ctx context.Context, id string) (integration.Event, []integration.Delivery, error)
 	RetryEvent(ctx context.Context, id string, now time.Time, audit integration.AuditEntry) error
 	EventCounts(ctx context.Context, service, tenant string) (integration.Counts, error)
+	CountEventJob(ctx context.Context, f integration.Filter) (total, skipped int, err error)
+	EventsAfter(ctx context.Context, f integration.Filter, position int64) (events []integration.Event, next int64, err error)
+	EventsSince(ctx context.Context, since time.Time) (position int64, err error)
+	LastEvent(ctx context.Context) (position int64, err error)
 	Record(ctx context.Context, c *integration.Call) error
 	Calls(ctx context.Context, f integration.Filter) (calls []integration.Call, next string, err error)
 	Call(ctx context.Context, id string) (integration.Call, error)
@@ -92,6 +96,11 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"EventFilters", testEventFilters},
 		{"Cursors", testCursors},
 		{"RetryEvent", testRetryEvent},
+		{"ReplayEvent", testReplayEvent},
+		{"EventJobs", testEventJobs},
+		{"EventJobIsStopped", testEventJobStopped},
+		{"EventJobsOverlap", testEventJobsOverlap},
+		{"EventsInOrder", testEventsInOrder},
 		{"EventCounts", testEventCounts},
 		{"KeptCall", testKeptCall},
 		{"OtherCalls", testOtherCalls},

@@ -49,6 +49,7 @@ type App struct {
 	hearing    *vault.Hearing     // of leaks and erasures
 	holding    *holding           // our hold on providers' events
 	entrusting *entrusting        // signing secrets that providers delivered
+	keeping    *keeping           // less than came in
 	shared     *sharing           // nil: nothing is shared with other instances
 	handler    http.Handler
 	ran        atomic.Bool // Run began its one run
@@ -155,7 +156,7 @@ func (a *App) wire(ctx context.Context) error {
 	}
 	a.runner, err = lease.New(lease.Config[integration.Event, integration.Outcome]{
 		Queue:    a.store.EventQueue(),
-		Handle:   a.deliverer.Deliver,
+		Handle:   a.keeping.handle(a.deliverer.Deliver),
 		Panicked: func(_ integration.Event, cause any) integration.Outcome { return a.deliverer.Panicked(cause) },
 		Released: integration.Outcome{Status: integration.EventReceived, Released: true},
 		Workers:  a.config.Workers, Grace: a.config.Grace, Now: a.config.Now, Log: a.config.Log,
@@ -239,7 +240,7 @@ func (a *App) reread(s *service) {
 
 func (a *App) receiving() receive.Config {
 	c := receive.Config{
-		Inbox: a.store, PublicURL: a.config.PublicURL, BodyLimit: a.config.BodyLimit, Log: a.config.Log, Now: a.config.Now,
+		Inbox: a.keeping.inbox(a.store), PublicURL: a.config.PublicURL, BodyLimit: a.config.BodyLimit, Log: a.config.Log, Now: a.config.Now,
 		Received: func(*integration.Event) { a.runner.Wake() },
 	}
 	for _, name := range a.Services() {
@@ -373,6 +374,7 @@ func (a *App) Run(ctx context.Context) error {
 	working.Go(func() { a.hearing.Run(ctx) })
 	working.Go(func() { a.holding.run(ctx, a) })
 	working.Go(func() { a.learnEntrustedOften(ctx) })
+	working.Go(func() { a.keeping.run(ctx, a) })
 	if c := a.connecting; c != nil {
 		working.Go(func() { c.runner.Run(ctx) })
 		working.Go(func() { c.connections.Tidy(ctx) })

@@ -61,6 +61,12 @@ type Config struct {
 	// ReturnURLs are where people may be sent after they connected: whole
 	// addresses, or such with * as the end of the path.
 	ReturnURLs []string
+	// NoRetention keeps everything for ever: what plans say about retention is not
+	// acted upon.
+	NoRetention bool
+	// CallRetention is how long calls are kept after they ended. Zero means
+	// DefaultCallRetention; -1 keeps them for ever.
+	CallRetention time.Duration
 	// Queue is how many webhooks may wait for a commit before the door answers
 	// 503. Zero means 4096.
 	Queue int
@@ -98,6 +104,9 @@ func (c Config) withDefaults() Config {
 	set(&c.Version, Version())
 	if c.BodyLimit == 0 {
 		c.BodyLimit = 1_000_000
+	}
+	if c.CallRetention == 0 {
+		c.CallRetention = DefaultCallRetention
 	}
 	if c.Queue == 0 {
 		c.Queue = 4096

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/sallyport/sallyport/plan"
 )
 
 // Config is what a gateway runs with. The zero value is not usable; Default
@@ -35,6 +37,8 @@ type Config struct {
 	BodyLimit   int64         // bytes of one webhook or API body
 	ProxyLimit  int64         // bytes of one proxied body; 0: any size
 	ProxyDomain []string      // domains whose hosts SERVICE.DOMAIN are proxied
+	Retention   bool          // whether what has had its time is deleted
+	KeepCalls   time.Duration // how long calls are kept after they ended; -1: for ever
 	Queue       int           // webhooks that may wait for a commit
 	Workers     int           // deliveries in hand at once
 	Grace       time.Duration // how long a stop waits for what is in hand
@@ -182,6 +186,31 @@ func Settings() []Setting {
 					}
 					c.ProxyDomain = append(c.ProxyDomain, domain)
 				}
+				return nil
+			},
+		},
+		{
+			Key: "retention", Default: "on", Help: "on, or off to keep everything for ever",
+			Manual: "On deletes what has had its time: payloads and events as each plan says (webhooks.retention; 30 and 90 days when it says nothing), calls as retention_calls says. The first deletion in a database is announced in the log and waits for an hour. See docs/retention.md.",
+			set: func(c *Config, v string) error {
+				word, err := oneOf(v, "on", "off")
+				c.Retention = word == "on"
+				return err
+			},
+		},
+		{
+			Key: "retention_calls", Default: "90d", Help: "how long calls are kept after they ended, or \"forever\"",
+			Manual: "At least 1d. Calls that may still be made, and those whose outcome nobody knows, stay. Notes about which credential was used go with them; the audit log never does.",
+			set: func(c *Config, v string) error {
+				if v == "forever" {
+					c.KeepCalls = -1
+					return nil
+				}
+				d, err := plan.ParseDuration(v)
+				if err != nil || time.Duration(d) < 24*time.Hour {
+					return errors.New("want a duration of at least 1d, such as 90d, or forever")
+				}
+				c.KeepCalls = time.Duration(d)
 				return nil
 			},
 		},

@@ -141,6 +141,9 @@ func (a *App) wire(ctx context.Context) error {
 	if err := errors.Join(problems...); err != nil {
 		return err
 	}
+	if err := a.keep(); err != nil {
+		return err
+	}
 	if err := a.hold(ctx); err != nil {
 		return err
 	}

@@ -45,6 +45,9 @@ func cloudEvent(e integration.Event, data []byte) []byte {
 		out = append(out, `,"sallyportorigin":`...)
 		out = gjson.AppendJSONString(out, origin)
 	}
+	if e.Replays > 0 { // an extension: a person asked for it again (R5.10)
+		out = append(out, `,"sallyportreplay":true`...)
+	}
 	if e.Gone { // an extension: data is the event's own, as there was nothing to fetch (R5.13)
 		out = append(out, `,"sallyportgone":true`...)
 	}

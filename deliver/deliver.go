@@ -258,7 +258,7 @@ func (d *Deliverer) Deliver(ctx context.Context, e integration.Event) integratio
 	}
 	start := d.config.Now()
 	one := integration.Delivery{
-		ID: uuid.Must(uuid.NewV7()).String(), EventID: e.ID, Attempt: e.Attempts, Destination: r.name(), StartedAt: start.UTC(),
+		ID: uuid.Must(uuid.NewV7()).String(), EventID: e.ID, Attempt: e.Attempts, Replay: e.Replays, Destination: r.name(), StartedAt: start.UTC(),
 	}
 	handler := d.handler(e.Service, e.Type)
 	if handler != nil {

@@ -15,6 +15,7 @@ const (
 	headerEvent  = "Sallyport-Event"  // our id of the event
 	headerType   = "Sallyport-Type"   // as in a CloudEvent: stripe.invoice.paid
 	headerTenant = "Sallyport-Tenant" // your customer; absent when there is none
+	headerReplay = "Sallyport-Replay" // "true" when a person asked for the event again; else absent
 )
 
 // message is what one delivery says, however it travels.
@@ -48,6 +49,9 @@ func rawHeader(e integration.Event) http.Header {
 	}
 	if e.Tenant != "" {
 		h.Set(headerTenant, printable(e.Tenant))
+	}
+	if e.Replays > 0 {
+		h.Set(headerReplay, "true")
 	}
 	if origin := e.Origin(); origin != "" {
 		h.Set(integration.OriginHeader, origin)

@@ -50,6 +50,7 @@ type App struct {
 	holding    *holding           // our hold on providers' events
 	entrusting *entrusting        // signing secrets that providers delivered
 	keeping    *keeping           // less than came in
+	commits    *transacting       // handlers in their event's transaction
 	shared     *sharing           // nil: nothing is shared with other instances
 	handler    http.Handler
 	ran        atomic.Bool // Run began its one run
@@ -152,13 +153,15 @@ func (a *App) wire(ctx context.Context) error {
 	}
 	receiver, err := receive.New(a.receiving())
 	problems = append(problems, err)
+	a.commits = a.transact()
 	a.deliverer, err = deliver.New(a.delivering())
 	problems = append(problems, err)
 	if err := errors.Join(problems...); err != nil {
 		return err
 	}
 	a.runner, err = lease.New(lease.Config[integration.Event, integration.Outcome]{
-		Queue:    a.store.EventQueue(),
+		Queue:    writtenQueue{a.store.EventQueue(), a.commits},
+		Owner:    a.commits.owner,
 		Handle:   a.keeping.handle(a.deliverer.Deliver),
 		Panicked: func(_ integration.Event, cause any) integration.Outcome { return a.deliverer.Panicked(cause) },
 		Released: integration.Outcome{Status: integration.EventReceived, Released: true},
@@ -340,16 +343,8 @@ func (a *App) Client(service, tenant string) (*http.Client, error) {
 // tried again. An event may be handed over more than once; its ID stays the
 // same. Call On before Run.
 func (a *App) On(service, eventType string, handler func(context.Context, Event) error) error {
-	s, ok := a.services[service]
-	if !ok {
-		return a.unknown(service)
-	}
-	if s.plan.Webhooks == nil {
-		return fmt.Errorf("sallyport: the plan of %s has no webhooks", service)
-	}
-	if _, ok := s.plan.Webhooks.Events[eventType]; !ok {
-		return fmt.Errorf("sallyport: the plan of %s does not use the event %q; it uses %s",
-			service, eventType, strings.Join(slices.Sorted(maps.Keys(s.plan.Webhooks.Events)), ", "))
+	if err := a.handled(service, eventType); err != nil {
+		return err
 	}
 	return a.deliverer.On(service, eventType, handler)
 }

@@ -297,33 +297,51 @@ func (s *Store) complete(ctx context.Context, held keySet, done []lease.Done[int
 	if !slices.ContainsFunc(done, func(d lease.Done[integration.Outcome]) bool { return less(&d.Outcome) }) {
 		return s.one(ctx, held.reset, held.scan, completeLeases, args...)
 	}
-	return s.do(ctx, func(t *transaction) error {
-		held.reset()
-		t.changed = true
-		if err := t.query(held.scan, completeLeases, args...); err != nil {
-			return err
-		}
-		var ids []string
-		var kept []int16
-		var payloads [][]byte
-		var packed []bool
-		for i := range done {
-			o := &done[i].Outcome
-			if !less(o) || !held[done[i].Key] {
-				continue
-			}
-			stored, compressed := pack.Pack(o.Payload)
-			if o.Kept == integration.KeptNothing || stored == nil {
-				stored, compressed = []byte{}, false
-			}
-			ids, kept, payloads, packed = append(ids, done[i].ID), append(kept, int16(o.Kept)), append(payloads, stored), append(packed, compressed)
-		}
-		_, err := t.exec(keepLess, ids, kept, payloads, packed)
+	return s.do(ctx, func(t *transaction) error { return completeIn(t, held, done, args) })
+}
+
+// completeIn ends leases and leaves less of payloads in a transaction under way.
+func completeIn(t *transaction, held keySet, done []lease.Done[integration.Outcome], args []any) error {
+	held.reset()
+	t.changed = true
+	if err := t.query(held.scan, completeLeases, args...); err != nil {
 		return err
-	})
+	}
+	var ids []string
+	var kept []int16
+	var payloads [][]byte
+	var packed []bool
+	for i := range done {
+		o := &done[i].Outcome
+		if !less(o) || !held[done[i].Key] {
+			continue
+		}
+		stored, compressed := pack.Pack(o.Payload)
+		if o.Kept == integration.KeptNothing || stored == nil {
+			stored, compressed = []byte{}, false
+		}
+		ids, kept, payloads, packed = append(ids, done[i].ID), append(kept, int16(o.Kept)), append(payloads, stored), append(packed, compressed)
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := t.exec(keepLess, ids, kept, payloads, packed)
+	return err
 }
 
 // less reports whether an outcome leaves less of the payload.
 func less(o *integration.Outcome) bool {
 	return o.Kept != integration.KeptWhole && o.Status.Final() && !o.Released
+}
+
+// whyNotAgain says why an event can't be processed again.
+func (t *transaction) whyNotAgain(id string) error {
+	var kept int
+	if err := t.query(func(r rowScanner) error { return r.Scan(&kept) }, "SELECT kept FROM webhook_events WHERE id = $1", id); err != nil {
+		return fmt.Errorf("postgres: event %s: %w", id, err)
+	}
+	if integration.Kept(kept) == integration.KeptNothing {
+		return fmt.Errorf("event %s: %w", id, integration.ErrNotKept)
+	}
+	return t.whyNot("webhook_events", "status", "event", id)
 }

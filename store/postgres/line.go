@@ -76,6 +76,10 @@ UPDATE webhook_events e SET status = 'processing', attempts = attempts + 1, leas
 FROM judged WHERE e.seq = judged.seq AND judged.turn
 RETURNING e.` + eventColumns + wholeColumns + queueColumns
 
+// someInLine says whether events with an order wait, and whether one is due.
+const someInLine = `SELECT EXISTS (SELECT 1 FROM webhook_events WHERE ` + waitingLine + `),
+	EXISTS (SELECT 1 FROM webhook_events WHERE ` + waitingLine + ` AND coalesce(lease_until, due_at) <= $1)`
+
 // lineHeardEvery is how long it is taken for granted that no event has an order,
 // after none was found.
 const lineHeardEvery = 250 * time.Millisecond
@@ -124,19 +128,13 @@ func (q EventQueue) claimOrdered(ctx context.Context, c lease.Claim, most int) (
 		if len(some) > 0 {
 			continue
 		}
-		due, err := q.lineDue(ctx, micros(c.Now))
-		if err != nil || !due {
-			if err == nil && len(held) == 0 {
+		var waits, due bool
+		if err := q.s.row(ctx, someInLine, micros(c.Now)).Scan(&waits, &due); err != nil || !due {
+			if err == nil && !waits && len(held) == 0 {
 				q.s.lines.none(time.Now())
 			}
 			return held, err
 		}
 	}
 	return held, nil
-}
-
-// lineDue reports whether an event with an order is due.
-func (q EventQueue) lineDue(ctx context.Context, now int64) (due bool, err error) {
-	err = q.s.row(ctx, `SELECT EXISTS (SELECT 1 FROM webhook_events WHERE `+waitingLine+` AND coalesce(lease_until, due_at) <= $1)`, now).Scan(&due)
-	return due, err
 }

@@ -12,7 +12,7 @@ import (
 // queueColumns follow wholeColumns where an event is read whole from a table
 // called e: where it stands, and whether a later one of its subject was
 // processed before it.
-const queueColumns = `, progress, parked, order_key IS NOT NULL, EXISTS (SELECT 1 FROM webhook_events AS l
+const queueColumns = `, e.progress, e.parked, e.order_key IS NOT NULL, EXISTS (SELECT 1 FROM webhook_events AS l
 	WHERE l.status = 'processed' AND l.subject <> '' AND l.occurred_at IS NOT NULL AND l.provider = e.provider AND l.tenant_id = e.tenant_id
 	AND l.subject = e.subject AND l.occurred_at > e.occurred_at AND (e.processed_at IS NULL OR l.processed_at < e.processed_at))`
 

@@ -246,7 +246,8 @@ func (a *App) reread(s *service) {
 
 func (a *App) receiving() receive.Config {
 	c := receive.Config{
-		Inbox: a.keeping.inbox(a.store), PublicURL: a.config.PublicURL, BodyLimit: a.config.BodyLimit, Log: a.config.Log, Now: a.config.Now,
+		Inbox: a.keeping.inbox(a.store), PublicURL: a.config.PublicURL, BodyLimit: a.config.WebhookLimit, Memory: a.config.WebhookMemory,
+		Forwarders: a.config.Forwarders, Log: a.config.Log, Now: a.config.Now,
 		Received: func(*integration.Event) { a.runner.Wake() },
 	}
 	for _, name := range a.Services() {
@@ -254,9 +255,7 @@ func (a *App) receiving() receive.Config {
 		if s.plan.Webhooks == nil {
 			continue
 		}
-		door := receive.Service{Plan: s.plan, Secrets: func() []integration.Secret { return a.signingSecrets(s) }}
-		a.shaking(s, &door)
-		c.Services = append(c.Services, door)
+		c.Services = append(c.Services, a.doors(s)...)
 	}
 	c.Keys = a.publishedKeys()
 	return c

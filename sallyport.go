@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,8 +39,18 @@ type Config struct {
 	// matters to providers that sign the address they call. Empty takes the
 	// address of each request.
 	PublicURL string
-	// BodyLimit is the largest body taken, in bytes. Zero means 1 MB.
+	// BodyLimit is the largest body of an API request, in bytes. Zero means 1 MB.
 	BodyLimit int64
+	// WebhookLimit is the largest body of a webhook, in bytes, inflated where it
+	// is compressed. Zero means 25 MB.
+	WebhookLimit int64
+	// WebhookMemory is what webhooks of more than 64 kB may hold together while
+	// they are under way; further ones are answered 503. Zero means 256 MB.
+	WebhookMemory int64
+	// Forwarders are the networks of the proxies in front of the App whose
+	// X-Forwarded-Proto and X-Forwarded-Host, and whose client certificates passed
+	// on in a header, are believed. Empty: nobody's are.
+	Forwarders []netip.Prefix
 	// ProxyBodyLimit is the largest body of a proxied request, in bytes; they are
 	// streamed. Zero takes any.
 	ProxyBodyLimit int64

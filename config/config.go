@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"strconv"
@@ -25,25 +26,28 @@ import (
 // Config is what a gateway runs with. The zero value is not usable; Default
 // gives the defaults.
 type Config struct {
-	Plans       string        // folder of plan files
-	Environment string        // which environment of each plan
-	Listen      string        // host:port of the HTTP server
-	Database    string        // sqlite:PATH or postgres://…
-	Redis       string        // redis:// URL that instances share limits and breakers through; empty: each for itself
-	PublicURL   string        // how providers reach us; signs of URL-signing schemes need it
-	Keyset      string        // where the master key is
-	ErasureKeys string        // folder of erasure keys; empty: none
-	ReturnURLs  []string      // where people may be sent after they connected
-	BodyLimit   int64         // bytes of one webhook or API body
-	ProxyLimit  int64         // bytes of one proxied body; 0: any size
-	ProxyDomain []string      // domains whose hosts SERVICE.DOMAIN are proxied
-	Retention   bool          // whether what has had its time is deleted
-	KeepCalls   time.Duration // how long calls are kept after they ended; -1: for ever
-	Queue       int           // webhooks that may wait for a commit
-	Workers     int           // deliveries in hand at once
-	Grace       time.Duration // how long a stop waits for what is in hand
-	LogLevel    string        // debug, info, warn or error
-	LogFormat   string        // auto, text or json
+	Plans       string         // folder of plan files
+	Environment string         // which environment of each plan
+	Listen      string         // host:port of the HTTP server
+	Database    string         // sqlite:PATH or postgres://…
+	Redis       string         // redis:// URL that instances share limits and breakers through; empty: each for itself
+	PublicURL   string         // how providers reach us; signs of URL-signing schemes need it
+	Keyset      string         // where the master key is
+	ErasureKeys string         // folder of erasure keys; empty: none
+	ReturnURLs  []string       // where people may be sent after they connected
+	BodyLimit   int64          // bytes of one API body
+	Webhook     int64          // bytes of one webhook
+	WebhookAll  int64          // bytes of all large webhooks that are under way
+	Forwarders  []netip.Prefix // whose X-Forwarded headers are believed
+	ProxyLimit  int64          // bytes of one proxied body; 0: any size
+	ProxyDomain []string       // domains whose hosts SERVICE.DOMAIN are proxied
+	Retention   bool           // whether what has had its time is deleted
+	KeepCalls   time.Duration  // how long calls are kept after they ended; -1: for ever
+	Queue       int            // webhooks that may wait for a commit
+	Workers     int            // deliveries in hand at once
+	Grace       time.Duration  // how long a stop waits for what is in hand
+	LogLevel    string         // debug, info, warn or error
+	LogFormat   string         // auto, text or json
 }
 
 // Setting is one entry of the tree: how it is written, and what it means.
@@ -153,12 +157,30 @@ func Settings() []Setting {
 			},
 		},
 		{
-			Key: "body_limit", Default: "1MB", Help: "largest body of a webhook or an API request",
+			Key: "trusted_forwarders", Help: "networks, divided by commas, of the proxies in front whose X-Forwarded headers are believed",
+			Manual: "Addresses or CIDR: 10.0.0.0/8, 192.0.2.7. Only they may say by X-Forwarded-Proto and X-Forwarded-Host which address a provider called, where public_url is empty, and pass on its client certificate in Client-Cert, X-Forwarded-Client-Cert or Ssl-Client-Cert. They must replace what a stranger sends under these names.",
+			set:    func(c *Config, v string) (err error) { c.Forwarders, err = parseNetworks(v); return err },
+		},
+		{
+			Key: "body_limit", Default: "1MB", Help: "largest body of an API request",
 			Manual: "Written with kB or MB; 25MB is the most. A larger body is answered 413.",
 			set: func(c *Config, v string) (err error) {
 				c.BodyLimit, err = parseSize(v)
 				return err
 			},
+		},
+		{
+			Key: "webhook_limit", Default: "25MB", Help: "largest body of a webhook, inflated where it is compressed",
+			Manual: "Written with kB or MB; 25MB is the most. A larger body is answered 413.",
+			set: func(c *Config, v string) (err error) {
+				c.Webhook, err = parseSize(v)
+				return err
+			},
+		},
+		{
+			Key: "webhook_memory", Default: "256MB", Help: "what webhooks of more than 64 kB may hold together while they are under way",
+			Manual: "Whoever knows the address can send large bodies before a signature is checked. Beyond this they are answered 503 with Retry-After; small ones are always taken. Written with MB, from 64MB.",
+			set:    func(c *Config, v string) (err error) { c.WebhookAll, err = parseMemory(v); return err },
 		},
 		{
 			Key: "proxy_body_limit", Default: "0", Help: "largest body of a proxied request; 0 takes any",
@@ -343,6 +365,33 @@ func oneOf(v string, allowed ...string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("want one of %s", strings.Join(allowed, ", "))
+}
+
+func parseMemory(v string) (int64, error) {
+	number, ok := strings.CutSuffix(v, "MB")
+	n, err := strconv.ParseInt(number, 10, 32)
+	if !ok || err != nil || n < 64 {
+		return 0, errors.New("want a size of at least 64MB, such as 256MB")
+	}
+	return n * 1_000_000, nil
+}
+
+func parseNetworks(v string) (list []netip.Prefix, err error) {
+	for text := range strings.SplitSeq(v, ",") {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			address, err := netip.ParseAddr(text)
+			if err != nil || address.Zone() != "" {
+				return nil, fmt.Errorf("%q is neither an address nor a network such as 10.0.0.0/8", text)
+			}
+			network = netip.PrefixFrom(address, address.BitLen())
+		}
+		list = append(list, network.Masked())
+	}
+	return list, nil
 }
 
 func parseSize(v string) (int64, error) {

@@ -5,12 +5,15 @@ import (
 	"crypto/ed25519"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sallyport/sallyport/catalog"
@@ -146,6 +149,58 @@ func TestDeliveredSecret(t *testing.T) {
 	}
 	none := newTryout(t, func(_ *receive.Config, s *receive.Service, _ *catalog.Webhooks) { s.Keep = nil })
 	answered(t, "nothing to keep it", none.send(t, http.MethodPost, "", "", "X-Hook-Secret", first), 503, "")
+}
+
+// stuck is an inbox that keeps nothing until it is let go.
+type stuck struct {
+	waiting chan struct{}
+	release chan struct{}
+}
+
+func (s *stuck) Accept(context.Context, *integration.Event) (bool, error) {
+	s.waiting <- struct{}{}
+	<-s.release
+	return true, nil
+}
+
+// R5.3, R5.5: no handshake waits for the store but one that brings a secret, and
+// that one is told to come again before the provider gives up.
+func TestHandshakesWhileTheStoreIsStuck(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		inbox := &stuck{waiting: make(chan struct{}, 100), release: make(chan struct{})}
+		var kept error
+		b := newTryout(t, func(c *receive.Config, s *receive.Service, _ *catalog.Webhooks) {
+			c.Inbox = inbox
+			s.Keep = func(ctx context.Context, _ integration.Secret) error {
+				<-ctx.Done()
+				kept = context.Cause(ctx)
+				return kept
+			}
+		}, "a-token")
+		var events sync.WaitGroup
+		for i := range 100 {
+			events.Go(func() {
+				b.send(t, http.MethodPost, "", fmt.Sprintf(`{"id":"%d","type":"paid"}`, i), tokenHeader, "a-token").Body.Close()
+			})
+		}
+		for range 100 {
+			<-inbox.waiting
+		}
+		began := time.Now()
+		answered(t, "echo", b.send(t, http.MethodGet, "?challenge=abc", ""), 200, "abc")
+		answered(t, "ping", b.send(t, http.MethodPost, "", `{"type":"ping"}`, tokenHeader, "a-token"), 204, "")
+		if took := time.Since(began); took != 0 { // in virtual time: nothing was waited for
+			t.Errorf("the answers took %s", took)
+		}
+		b.secrets = nil
+		answered(t, "secret", b.send(t, http.MethodPost, "", "", "X-Hook-Secret", "delivered-secret-1"), 503, "")
+		if took := time.Since(began); took < time.Second || took > 3*time.Second || kept == nil {
+			t.Errorf("it took %s: %v", took, kept)
+		}
+		close(inbox.release)
+		events.Wait()
+	})
 }
 
 // R5.3: an address is visited for a signed request alone, and only at the hosts

@@ -41,8 +41,8 @@ type Inbox interface {
 	Accept(ctx context.Context, e *integration.Event) (fresh bool, err error)
 }
 
-// ManyInbox is an Inbox that keeps many events in few commits. AcceptAll keeps
-// them in their order, and on an error tells of those that were kept before it.
+// ManyInbox is an Inbox that keeps many events in few commits, in any order. On
+// an error AcceptAll tells of those before the first that is not known to be kept.
 type ManyInbox interface {
 	AcceptAll(ctx context.Context, events []*integration.Event) (fresh []bool, err error)
 }
@@ -291,7 +291,7 @@ func (r *Receiver) keep(req *http.Request, d *door, in *extract.Request, now tim
 			return taken{verdict: verdictFailed, err: err, lost: e}
 		}
 	}
-	fresh, err := r.acceptAll(within, events)
+	fresh, err := r.acceptAll(within, d, events)
 	t := taken{verdict: verdictReceived, err: err}
 	for i, fresh := range fresh {
 		k := kept{events[i], verdictReceived}
@@ -312,10 +312,10 @@ func (r *Receiver) keep(req *http.Request, d *door, in *extract.Request, now tim
 	return t
 }
 
-// acceptAll has events kept in their order. On an error fresh tells of those
-// before the first that is not kept for certain.
-func (r *Receiver) acceptAll(ctx context.Context, events []*integration.Event) (fresh []bool, err error) {
-	if many, ok := r.config.Inbox.(ManyInbox); ok && len(events) > 1 {
+// acceptAll has events kept, one after the other where their order matters. On an
+// error fresh tells of those before the first that is not known to be kept.
+func (r *Receiver) acceptAll(ctx context.Context, d *door, events []*integration.Event) (fresh []bool, err error) {
+	if many, ok := r.config.Inbox.(ManyInbox); ok && len(events) > 1 && !d.ordered {
 		return many.AcceptAll(ctx, events)
 	}
 	for _, e := range events {

@@ -290,4 +290,3 @@ func (a *App) visitor() func(context.Context, string) error {
 		return nil
 	}
 }
-

@@ -202,7 +202,10 @@ func New(c Config) (*Service, error) {
 	if s.base, s.homes, err = homesOf(c.Plan, c.Environment); err != nil {
 		return nil, err
 	}
-	if s.credential, err = applier(c.Plan); err != nil {
+	if s.credential, err = applier(c.Plan); err != nil && len(c.Plan.Endpoints) == 0 {
+		s.credential, s.authorizer, err = webhooksOnly(err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if s.authorizer == nil {

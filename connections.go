@@ -69,7 +69,7 @@ func (a *App) connect(ctx context.Context) (*connecting, error) {
 	c := &connecting{sealer: sealer}
 	c.connections, err = connect.New(connect.Config{
 		Services: services, Store: a.store, Sealer: checkedSealer{sealer, a.hearing.Leaked}, PublicURL: a.config.PublicURL, ReturnURLs: a.config.ReturnURLs, Owner: owner(),
-		Now: a.config.Now, Dice: a.config.Dice, Log: a.config.Log,
+		Now: a.config.Now, Dice: a.config.Dice, Log: a.config.Log, Ending: a.leave,
 		Wake: func() {
 			if c.runner != nil {
 				c.runner.Wake()
@@ -215,7 +215,7 @@ func notConnected(err error) error {
 	return &integration.Failure{
 		Class: integration.ClassUnauthorized, Code: code, Reason: "credential", Err: err,
 		Message: "The account at the provider has to be connected.",
-		Hint:    state.Error() + " POST …/connect begins it, and the service's status has the address for the tenant.",
+		Hint:    state.Error(),
 	}
 }
 

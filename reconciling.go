@@ -47,7 +47,7 @@ func (a *App) hold(ctx context.Context) error {
 	}
 	var err error
 	h.subscriptions, err = reconcile.NewSubscriptions(reconcile.SubscriptionConfig{
-		Services: subscribers, Store: a.store, PublicURL: a.config.PublicURL, Seal: a.sealGiven, Now: a.config.Now, Log: a.config.Log,
+		Services: subscribers, Store: a.store, Connections: a.store, Environment: a.config.Environment, PublicURL: a.config.PublicURL, Seal: a.sealGiven, Now: a.config.Now, Log: a.config.Log,
 		Kept: func(service string) {
 			if err := a.learn(context.WithoutCancel(ctx), service); err != nil {
 				a.config.Log.Error("secrets.given", "service", service, "error", err)
@@ -76,7 +76,7 @@ func (a *App) find(door *receive.Receiver) error {
 	var err error
 	a.holding.finder, err = reconcile.New(reconcile.Config{
 		Services: services, Door: door, Store: a.store, Queue: a.store.CursorQueue(), Subscriptions: a.holding.subscriptions,
-		PublicURL: a.config.PublicURL, Grace: a.config.Grace, Now: a.config.Now, Dice: a.config.Dice, Log: a.config.Log,
+		Connections: a.store, Environment: a.config.Environment, PublicURL: a.config.PublicURL, Grace: a.config.Grace, Now: a.config.Now, Dice: a.config.Dice, Log: a.config.Log,
 	})
 	if a.holding.finder == nil {
 		return err
@@ -111,17 +111,35 @@ func (a *App) sealer(ctx context.Context) (*vault.Sealer, error) {
 	return h.opened, err
 }
 
-// givenBinding is the place of a signing secret that a provider gave.
-func givenBinding(service, externalID string) vault.Binding {
-	return vault.Binding{Connection: "subscription/" + service + "/" + externalID, Field: vault.WebhookSecret}
+// givenBinding is the place of a signing secret that a provider gave. A tenant's
+// is sealed with the tenant's own key, so that it goes with the tenant.
+func givenBinding(s *integration.Subscription) vault.Binding {
+	return vault.Binding{Tenant: s.Tenant, Connection: "subscription/" + s.Service + "/" + s.ExternalID, Field: vault.WebhookSecret}
 }
 
-func (a *App) sealGiven(ctx context.Context, service, externalID string, secret integration.Secret) ([]byte, error) {
+func (a *App) sealGiven(ctx context.Context, s *integration.Subscription, secret integration.Secret) ([]byte, error) {
 	sealer, err := a.sealer(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return sealer.Seal(ctx, givenBinding(service, externalID), secret)
+	return sealer.Seal(ctx, givenBinding(s), secret)
+}
+
+// leaveTimeout bounds how long a disconnection waits for what is subscribed to
+// to be removed at the provider.
+const leaveTimeout = 20 * time.Second
+
+// leave removes what a connection is subscribed to, before it ends.
+func (a *App) leave(ctx context.Context, c *integration.Connection) {
+	if a.holding == nil || a.holding.subscriptions == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+	defer cancel()
+	if err := a.holding.subscriptions.Leave(ctx, c.Service, c.ID); err != nil {
+		a.config.Log.ErrorContext(ctx, "subscription.left", "service", c.Service, "connection", c.ID, "error", err, "alert", true,
+			"meaning", "the connection ends all the same; remove its webhooks at the provider")
+	}
 }
 
 // learn reads the signing secrets that a provider gave.
@@ -139,7 +157,7 @@ func (a *App) learn(ctx context.Context, service string) error {
 		if err != nil {
 			return err
 		}
-		secret, err := sealer.Open(ctx, givenBinding(service, list[i].ExternalID), list[i].Sealed)
+		secret, err := sealer.Open(ctx, givenBinding(&list[i]), list[i].Sealed)
 		if err != nil {
 			return err
 		}

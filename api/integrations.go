@@ -146,7 +146,7 @@ func (s *server) status(ctx context.Context, in *statusInput) (*statusOutput, er
 	if one.Plan.Provider != nil {
 		out.Body.Version = one.Plan.Provider.API.Version
 	}
-	if out.Body.Inbound, err = s.inbound(ctx, in.Service); err != nil {
+	if out.Body.Inbound, err = s.inbound(ctx, in.Service, in.Tenant); err != nil {
 		return nil, err
 	}
 	if out.Body.Connections, err = s.connectionsOf(ctx, in.Service, in.Tenant); err != nil {

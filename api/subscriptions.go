@@ -18,16 +18,20 @@ import (
 // Subscriptions are what we are subscribed to at providers (R5.15);
 // reconcile.Subscriptions has them.
 type Subscriptions interface {
-	Compare(ctx context.Context, service string) (*reconcile.Comparison, error)
-	Sync(ctx context.Context, service string) (*reconcile.Comparison, error)
-	Remove(ctx context.Context, service string) (*reconcile.Comparison, error)
-	Standing(ctx context.Context, service string) (reconcile.Standing, error)
+	Compare(ctx context.Context, w reconcile.Whose) (*reconcile.Comparison, error)
+	Sync(ctx context.Context, w reconcile.Whose) (*reconcile.Comparison, error)
+	Remove(ctx context.Context, w reconcile.Whose) (*reconcile.Comparison, error)
+	Standing(ctx context.Context, service, tenant string) (reconcile.Standing, error)
+	OfTenants(service string) bool
+	Want(ctx context.Context, service string, on bool) error
 }
 
-// Finder finds events that never came (R5.14); reconcile.Finder does.
+// Finder finds events that never came (R5.14), and looks after subscriptions
+// when it is their turn; reconcile.Finder does.
 type Finder interface {
-	Status(ctx context.Context, service string) (reconcile.Status, error)
+	Status(ctx context.Context, service, tenant string) (reconcile.Status, error)
 	Now(ctx context.Context, service string) error
+	TendNow(ctx context.Context, service string) error
 }
 
 func (s *server) subscriptionRoutes(routes huma.API) {
@@ -36,19 +40,19 @@ func (s *server) subscriptionRoutes(routes huma.API) {
 	huma.Register(routes, huma.Operation{
 		OperationID: "compare-webhooks", Method: http.MethodGet, Path: base,
 		Summary:     "Compare what the plan subscribes to with what the provider has",
-		Description: "The provider is asked; nothing is changed. Subscriptions of other addresses are counted and left alone.",
+		Description: "The provider is asked; nothing is changed. Subscriptions of other addresses are counted and left alone. Where tenants authorise the service, each has its own: name one.",
 		Tags:        []string{"webhooks"}, Security: secured, Middlewares: admin,
 	}, s.compareWebhooks)
 	huma.Register(routes, huma.Operation{
 		OperationID: "sync-webhooks", Method: http.MethodPost, Path: base + "/sync",
 		Summary:     "Make the provider send the events of the plan to our address",
-		Description: "Registers, changes and renews; what is ours and not wanted is removed after that. With dry_run nothing is changed.",
+		Description: "Registers, changes and renews; what is ours and not wanted is removed after that. With dry_run nothing is changed. Where tenants authorise the service and none is named, it is done for each in the background (later), and from then on for each that connects.",
 		Tags:        []string{"webhooks"}, Security: secured, Middlewares: admin,
 	}, s.syncWebhooks)
 	huma.Register(routes, huma.Operation{
 		OperationID: "remove-webhooks", Method: http.MethodDelete, Path: base,
 		Summary:     "Remove our subscriptions at the provider",
-		Description: "Those that send to our address, and no others.",
+		Description: "Those that send to our address, and no others. Where tenants authorise the service, those of all are removed in the background, and none is registered until it is synced again.",
 		Tags:        []string{"webhooks"}, Security: secured, Middlewares: admin,
 	}, s.removeWebhooks)
 	huma.Register(routes, huma.Operation{
@@ -60,6 +64,10 @@ func (s *server) subscriptionRoutes(routes huma.API) {
 
 // ComparisonView is what the plan wants beside what the provider has.
 type ComparisonView struct {
+	Tenant     string `json:"tenant,omitempty" doc:"whose account it is; absent: the service's own"`
+	Connection string `json:"connection,omitempty"`
+	Later      bool   `json:"later,omitempty" doc:"it is done for each tenant in the background; the service's status tells how it stands"`
+
 	URL     string       `json:"url" doc:"where events are to be sent"`
 	Events  []string     `json:"events" doc:"types the plan uses"`
 	ByHand  string       `json:"by_hand,omitempty" doc:"what a person has to do at this provider; there are no changes then"`
@@ -80,15 +88,17 @@ type ChangeView struct {
 
 // SubscriptionView is one subscription at the provider.
 type SubscriptionView struct {
-	ID        string     `json:"id,omitempty" doc:"the provider's"`
-	URL       string     `json:"url,omitempty"`
-	Resource  string     `json:"resource,omitempty"`
-	Events    []string   `json:"events,omitempty"`
-	State     string     `json:"state,omitempty" doc:"what the provider says of it"`
-	ExpiresAt *time.Time `json:"expires_at,omitempty"`
-	CheckedAt *time.Time `json:"checked_at,omitempty" doc:"when it was last seen there"`
-	Secret    bool       `json:"secret,omitempty" doc:"its signing secret is kept, sealed"`
-	Error     string     `json:"error,omitempty" doc:"why its renewal failed"`
+	ID         string     `json:"id,omitempty" doc:"the provider's"`
+	Tenant     string     `json:"tenant,omitempty"`
+	Connection string     `json:"connection,omitempty"`
+	URL        string     `json:"url,omitempty"`
+	Resource   string     `json:"resource,omitempty"`
+	Events     []string   `json:"events,omitempty"`
+	State      string     `json:"state,omitempty" doc:"what the provider says of it"`
+	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
+	CheckedAt  *time.Time `json:"checked_at,omitempty" doc:"when it was last seen there"`
+	Secret     bool       `json:"secret,omitempty" doc:"its signing secret is kept, sealed"`
+	Error      string     `json:"error,omitempty" doc:"why its renewal failed"`
 }
 
 // InboundStanding is how it stands with what we are subscribed to, and with the
@@ -96,8 +106,27 @@ type SubscriptionView struct {
 type InboundStanding struct {
 	URL           string             `json:"url,omitempty" doc:"where events are to be sent; absent while it is not known how we are reached"`
 	ByHand        string             `json:"by_hand,omitempty"`
-	Subscriptions []SubscriptionView `json:"subscriptions" doc:"as they were last seen"`
+	Tenants       *TenantsStanding   `json:"tenants,omitempty" doc:"where each tenant has subscriptions of its own"`
+	Subscriptions []SubscriptionView `json:"subscriptions" doc:"as they were last seen; the first hundred, those that fail in front"`
 	Reconcile     *ReconcileView     `json:"reconcile,omitempty" doc:"absent where the plan does not look for events that never came"`
+}
+
+// TenantsStanding is how it stands with the subscriptions of tenants.
+type TenantsStanding struct {
+	On            bool          `json:"on" doc:"each that connects is subscribed by itself; false after they were removed"`
+	Subscriptions int           `json:"subscriptions"`
+	Connections   int           `json:"connections" doc:"with a subscription"`
+	Failing       int           `json:"failing" doc:"whose subscriptions are not as the plan wants"`
+	Expires       *time.Time    `json:"expires_at,omitempty" doc:"when the first of them expires unless it is renewed"`
+	Problems      []ProblemView `json:"problems,omitempty" doc:"the first hundred"`
+}
+
+// ProblemView is why the subscriptions of a connection are not as the plan wants.
+type ProblemView struct {
+	Connection string     `json:"connection"`
+	Error      string     `json:"error"`
+	Failures   int        `json:"failures" doc:"one after the other"`
+	Again      *time.Time `json:"again_at,omitempty"`
 }
 
 // ReconcileView is how the looking for lost events stands.
@@ -116,8 +145,19 @@ type ReconcileView struct {
 }
 
 type webhooksInput struct {
-	Service string `path:"service" example:"stripe"`
-	DryRun  bool   `query:"dry_run" doc:"say what would be done, and change nothing"`
+	Service    string `path:"service" example:"stripe"`
+	Tenant     string `query:"tenant" maxLength:"255" doc:"whose account, where tenants authorise the service"`
+	Connection string `query:"connection" maxLength:"64" doc:"the same by the connection, where the tenant has several"`
+	DryRun     bool   `query:"dry_run" doc:"say what would be done, and change nothing"`
+}
+
+func (in *webhooksInput) whose() reconcile.Whose {
+	return reconcile.Whose{Service: in.Service, Tenant: in.Tenant, Connection: in.Connection}
+}
+
+// all reports whether the accounts of all tenants are meant.
+func (s *server) all(in *webhooksInput) bool {
+	return s.Subscriptions != nil && in.Tenant == "" && in.Connection == "" && s.Subscriptions.OfTenants(in.Service)
 }
 
 type webhooksOutput struct{ Body ComparisonView }
@@ -130,11 +170,23 @@ func (s *server) syncWebhooks(ctx context.Context, in *webhooksInput) (*webhooks
 	if in.DryRun {
 		return s.webhooks(ctx, in, "", Subscriptions.Compare)
 	}
+	if s.all(in) {
+		return s.later(ctx, in, "webhooks.sync", true)
+	}
 	return s.webhooks(ctx, in, "webhooks.sync", Subscriptions.Sync)
 }
 
 func (s *server) removeWebhooks(ctx context.Context, in *webhooksInput) (*webhooksOutput, error) {
-	if !in.DryRun {
+	switch {
+	case in.DryRun:
+	case s.all(in):
+		return s.later(ctx, in, "webhooks.remove", false)
+	case s.Subscriptions != nil && s.Subscriptions.OfTenants(in.Service):
+		return nil, &problem.Problem{
+			Status: http.StatusConflict, Code: "of_tenants", Detail: "a tenant that is connected is subscribed again by itself",
+			Hint: "disconnect the tenant, which removes its subscriptions; or remove those of all, without a tenant",
+		}
+	default:
 		return s.webhooks(ctx, in, "webhooks.remove", Subscriptions.Remove)
 	}
 	out, err := s.webhooks(ctx, in, "", Subscriptions.Compare)
@@ -154,7 +206,7 @@ func (s *server) removeWebhooks(ctx context.Context, in *webhooksInput) (*webhoo
 
 // webhooks runs one of the three. What changes something is written to the audit
 // log before.
-func (s *server) webhooks(ctx context.Context, in *webhooksInput, audited string, do func(Subscriptions, context.Context, string) (*reconcile.Comparison, error)) (*webhooksOutput, error) {
+func (s *server) webhooks(ctx context.Context, in *webhooksInput, audited string, do func(Subscriptions, context.Context, reconcile.Whose) (*reconcile.Comparison, error)) (*webhooksOutput, error) {
 	if _, ok := s.services[in.Service]; !ok {
 		return nil, unknownService(in.Service)
 	}
@@ -162,15 +214,47 @@ func (s *server) webhooks(ctx context.Context, in *webhooksInput, audited string
 		return nil, noSubscriptions(in.Service)
 	}
 	if audited != "" {
-		if err := s.Keys.Audit(ctx, s.entry(ctx, audited, in.Service, "")); err != nil {
+		if err := s.Keys.Audit(ctx, s.entry(ctx, audited, in.Service, auditedOf(in))); err != nil {
 			return nil, s.failed(err, "webhook")
 		}
 	}
-	c, err := do(s.Subscriptions, ctx, in.Service)
+	c, err := do(s.Subscriptions, ctx, in.whose())
 	if err != nil {
 		return nil, s.subscriptionFailed(in.Service, c, err)
 	}
 	return &webhooksOutput{Body: comparisonView(c)}, nil
+}
+
+func auditedOf(in *webhooksInput) string {
+	switch {
+	case in.Connection != "":
+		return "connection " + in.Connection
+	case in.Tenant != "":
+		return "tenant " + in.Tenant
+	}
+	return ""
+}
+
+// later has the subscriptions of all tenants looked after, or removed.
+func (s *server) later(ctx context.Context, in *webhooksInput, audited string, on bool) (*webhooksOutput, error) {
+	if s.Finder == nil {
+		return nil, noSubscriptions(in.Service)
+	}
+	if err := s.Keys.Audit(ctx, s.entry(ctx, audited, in.Service, "of all tenants")); err != nil {
+		return nil, s.failed(err, "webhook")
+	}
+	err := s.Subscriptions.Want(ctx, in.Service, on)
+	if err == nil {
+		err = s.Finder.TendNow(ctx, in.Service)
+	}
+	if err != nil {
+		return nil, s.subscriptionFailed(in.Service, nil, err)
+	}
+	standing, err := s.Subscriptions.Standing(ctx, in.Service, "")
+	if err != nil {
+		return nil, s.failed(err, "subscription")
+	}
+	return &webhooksOutput{Body: ComparisonView{Later: true, URL: standing.URL, Events: []string{}, Changes: []ChangeView{}}}, nil
 }
 
 func noSubscriptions(service string) *problem.Problem {
@@ -181,9 +265,13 @@ func noSubscriptions(service string) *problem.Problem {
 func (s *server) subscriptionFailed(service string, c *reconcile.Comparison, err error) error {
 	var f *integration.Failure
 	switch {
+	case errors.Is(err, integration.ErrNotFound) && s.Subscriptions.OfTenants(service):
+		return &problem.Problem{Status: http.StatusNotFound, Code: "not_connected", Detail: err.Error()}
 	case errors.Is(err, integration.ErrNotFound):
 		return &problem.Problem{Status: http.StatusConflict, Code: "no_webhooks", Detail: "the plan of " + quoted(service) + " uses no webhooks"}
-	case errors.Is(err, reconcile.ErrNoPublicURL), errors.Is(err, reconcile.ErrNoFacts), errors.Is(err, reconcile.ErrNotKept):
+	case errors.Is(err, reconcile.ErrWhose):
+		return &problem.Problem{Status: http.StatusConflict, Code: "of_tenants", Detail: err.Error(), Hint: "add ?tenant=…; the service's status lists what all have"}
+	case errors.Is(err, reconcile.ErrNoPublicURL), errors.Is(err, reconcile.ErrOff), errors.Is(err, reconcile.ErrNoFacts), errors.Is(err, reconcile.ErrNotKept):
 		return &problem.Problem{Status: http.StatusConflict, Code: "not_set_up", Detail: err.Error()}
 	case errors.As(err, &f) && c == nil:
 		return huma.ErrorWithHeaders(failureProblem(f), callHeader(f))
@@ -210,7 +298,10 @@ func doneOf(c *reconcile.Comparison) string {
 }
 
 func comparisonView(c *reconcile.Comparison) ComparisonView {
-	v := ComparisonView{URL: c.URL, Events: c.Events, ByHand: c.ByHand, Listed: c.Listed, Others: c.Others, Differs: c.Differs(), Changes: []ChangeView{}}
+	v := ComparisonView{
+		Tenant: c.Tenant, Connection: c.Connection,
+		URL: c.URL, Events: c.Events, ByHand: c.ByHand, Listed: c.Listed, Others: c.Others, Differs: c.Differs(), Changes: []ChangeView{},
+	}
 	for i := range c.Changes {
 		change := &c.Changes[i]
 		v.Changes = append(v.Changes, ChangeView{Do: change.Do, Done: change.Done, Why: change.Why, Events: change.Events, Subscription: subscriptionView(&change.Subscription)})
@@ -220,9 +311,17 @@ func comparisonView(c *reconcile.Comparison) ComparisonView {
 
 func subscriptionView(one *integration.Subscription) SubscriptionView {
 	return SubscriptionView{
-		ID: one.ExternalID, URL: one.URL, Resource: one.Resource, Events: one.Events, State: one.State, ExpiresAt: known(one.ExpiresAt),
+		ID: one.ExternalID, Tenant: one.Tenant, Connection: one.Connection, URL: one.URL, Resource: one.Resource, Events: one.Events, State: one.State, ExpiresAt: known(one.ExpiresAt),
 		CheckedAt: known(one.CheckedAt), Secret: len(one.Sealed) > 0, Error: one.Error,
 	}
+}
+
+func tenantsStanding(st *reconcile.Standing) *TenantsStanding {
+	out := &TenantsStanding{On: !st.Off, Subscriptions: st.Total, Connections: st.Connections, Failing: st.Failing, Expires: known(st.Expires)}
+	for _, p := range st.Problems {
+		out.Problems = append(out.Problems, ProblemView{Connection: p.Connection, Error: p.Error, Failures: p.Failures, Again: known(p.Again)})
+	}
+	return out
 }
 
 type reconcileInput struct {
@@ -256,13 +355,13 @@ func (s *server) reconcileNow(ctx context.Context, in *reconcileInput) (*reconci
 }
 
 // inbound is how it stands; nil where there is nothing to tell.
-func (s *server) inbound(ctx context.Context, service string) (*InboundStanding, error) {
+func (s *server) inbound(ctx context.Context, service, tenant string) (*InboundStanding, error) {
 	if s.Subscriptions == nil && s.Finder == nil {
 		return nil, nil //nolint:nilnil // nothing to tell is no error
 	}
 	out := &InboundStanding{Subscriptions: []SubscriptionView{}}
 	if s.Subscriptions != nil {
-		standing, err := s.Subscriptions.Standing(ctx, service)
+		standing, err := s.Subscriptions.Standing(ctx, service, tenant)
 		if errors.Is(err, integration.ErrNotFound) {
 			return nil, nil //nolint:nilnil // a service without webhooks
 		}
@@ -270,6 +369,9 @@ func (s *server) inbound(ctx context.Context, service string) (*InboundStanding,
 			return nil, s.failed(err, "subscription")
 		}
 		out.URL, out.ByHand = standing.URL, standing.ByHand
+		if standing.OfTenants {
+			out.Tenants = tenantsStanding(&standing)
+		}
 		for i := range standing.Subscriptions {
 			out.Subscriptions = append(out.Subscriptions, subscriptionView(&standing.Subscriptions[i]))
 		}
@@ -277,7 +379,7 @@ func (s *server) inbound(ctx context.Context, service string) (*InboundStanding,
 	if s.Finder == nil {
 		return out, nil
 	}
-	st, err := s.Finder.Status(ctx, service)
+	st, err := s.Finder.Status(ctx, service, tenant)
 	if errors.Is(err, integration.ErrNotFound) {
 		return out, nil
 	}

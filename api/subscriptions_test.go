@@ -3,7 +3,9 @@ package api_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,8 +16,16 @@ import (
 
 // subscriptions is a script.
 type subscriptions struct {
-	err     error
-	changed []string
+	err       error
+	changed   []string
+	ofTenants bool
+}
+
+func (s *subscriptions) OfTenants(string) bool { return s.ofTenants }
+
+func (s *subscriptions) Want(_ context.Context, _ string, on bool) error {
+	s.changed = append(s.changed, fmt.Sprintf("want %t", on))
+	return s.err
 }
 
 func (s *subscriptions) comparison(do string, done bool) (*reconcile.Comparison, error) {
@@ -25,21 +35,21 @@ func (s *subscriptions) comparison(do string, done bool) (*reconcile.Comparison,
 	}, s.err
 }
 
-func (s *subscriptions) Compare(context.Context, string) (*reconcile.Comparison, error) {
+func (s *subscriptions) Compare(context.Context, reconcile.Whose) (*reconcile.Comparison, error) {
 	return s.comparison(reconcile.Update, false)
 }
 
-func (s *subscriptions) Sync(context.Context, string) (*reconcile.Comparison, error) {
+func (s *subscriptions) Sync(context.Context, reconcile.Whose) (*reconcile.Comparison, error) {
 	s.changed = append(s.changed, "sync")
 	return s.comparison(reconcile.Update, true)
 }
 
-func (s *subscriptions) Remove(context.Context, string) (*reconcile.Comparison, error) {
+func (s *subscriptions) Remove(context.Context, reconcile.Whose) (*reconcile.Comparison, error) {
 	s.changed = append(s.changed, "remove")
 	return s.comparison(reconcile.Remove, true)
 }
 
-func (*subscriptions) Standing(context.Context, string) (reconcile.Standing, error) {
+func (*subscriptions) Standing(context.Context, string, string) (reconcile.Standing, error) {
 	return reconcile.Standing{Subscriptions: []integration.Subscription{{ExternalID: "we_1", ExpiresAt: time.Unix(1, 0)}}}, nil
 }
 
@@ -95,5 +105,47 @@ func TestWebhooksRoutes(t *testing.T) {
 	s.err = errors.New("the provider answered 500")
 	if a := b.do(b.admin, "POST", path+"/sync", ""); a.status != http.StatusBadGateway {
 		t.Errorf("a provider that fails: %d", a.status)
+	}
+}
+
+// finder is a script.
+type finder struct{ tended int }
+
+func (*finder) Status(context.Context, string, string) (reconcile.Status, error) {
+	return reconcile.Status{Found: 3}, nil
+}
+func (*finder) Now(context.Context, string) error       { return nil }
+func (f *finder) TendNow(context.Context, string) error { f.tended++; return nil }
+
+// R5.15: where tenants authorise a service, all are looked after in the
+// background, and a tenant's own end with its connection alone.
+func TestWebhooksOfTenants(t *testing.T) {
+	t.Parallel()
+	s, f := &subscriptions{ofTenants: true}, &finder{}
+	b := newBundle(t, func(http.ResponseWriter, *http.Request) {}, func(c *api.Config) { c.Subscriptions, c.Finder = s, f })
+	const path = "/api/v1/admin/integrations/stripe/webhooks"
+	for _, c := range []struct {
+		method, path string
+		want         int
+	}{
+		{"POST", path + "/sync", http.StatusOK},
+		{"DELETE", path, http.StatusOK},
+		{"POST", path + "/sync?tenant=acme", http.StatusOK},
+		{"DELETE", path + "?tenant=acme", http.StatusConflict},
+		{"DELETE", path + "?connection=c1", http.StatusConflict},
+		{"GET", path + "?tenant=acme", http.StatusOK},
+	} {
+		if a := b.do(b.admin, c.method, c.path, ""); a.status != c.want {
+			t.Errorf("%s %s: %d, want %d", c.method, c.path, a.status, c.want)
+		}
+	}
+	if want := []string{"want true", "want false", "sync"}; !slices.Equal(s.changed, want) || f.tended != 2 {
+		t.Errorf("done: %v, tended %d times", s.changed, f.tended)
+	}
+	s.err = reconcile.ErrWhose
+	b.do(b.admin, "GET", path, "").problem(t, http.StatusConflict, "of_tenants")
+	s.err = integration.ErrNotFound
+	if a := b.do(b.admin, "GET", path+"?tenant=nobody", ""); a.status != http.StatusNotFound {
+		t.Errorf("of a tenant without a connection: %d", a.status)
 	}
 }

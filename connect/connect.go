@@ -117,6 +117,9 @@ type Config struct {
 	// 0 up to 1; nil means a random one.
 	Now  func() time.Time
 	Dice func() float64
+	// Ending is called when a connection that works is about to be disconnected,
+	// while its credential still does; it should not take long. Nil: nothing is.
+	Ending func(ctx context.Context, c *integration.Connection)
 	// Wake is called when a connection became due for something; nil: it is
 	// found by itself.
 	Wake func()
@@ -192,6 +195,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Dice == nil {
 		c.Dice = rand.Float64
+	}
+	if c.Ending == nil {
+		c.Ending = func(context.Context, *integration.Connection) {}
 	}
 	if c.Wake == nil {
 		c.Wake = func() {}

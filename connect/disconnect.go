@@ -35,6 +35,7 @@ func (s *Connections) Disconnect(ctx context.Context, service, connection, actor
 		return Disconnected{}, err
 	}
 	ctx = context.WithoutCancel(ctx)
+	told := false
 	for {
 		c, sealed, err := s.Store.Connection(ctx, connection)
 		if err == nil && (c.Service != one.Name || c.Environment != one.Environment) {
@@ -45,6 +46,11 @@ func (s *Connections) Disconnect(ctx context.Context, service, connection, actor
 		}
 		if c.State == integration.ConnectionDisconnected && len(sealed) == 0 {
 			return Disconnected{Connection: c.ID, Reason: c.Reason}, nil
+		}
+		if c.State.Usable() && !told {
+			told = true
+			s.Ending(ctx, &c)
+			continue // it may have been renewed meanwhile
 		}
 		ch := s.changing(c, actor)
 		ch.to(integration.ConnectionDisconnected, "ended on request; the provider is being told")

@@ -13,11 +13,12 @@ import (
 )
 
 // Found takes in an event that never came as a webhook and was found in the
-// provider's list (R5.14). header and body are what the webhook would have had.
+// provider's list (R5.14). header and body are what the webhook would have had,
+// and tenant is whose account it was found at; empty: the event itself tells.
 // It is read and kept as a webhook is, but for the signature: who found it asked
 // the provider itself. So a webhook that comes after all is a repeat; fresh says
 // that the event was not here before. integration.ErrBusy asks to come again.
-func (r *Receiver) Found(ctx context.Context, service string, header http.Header, body []byte) (e *integration.Event, fresh bool, err error) {
+func (r *Receiver) Found(ctx context.Context, service, tenant string, header http.Header, body []byte) (e *integration.Event, fresh bool, err error) {
 	d, ok := r.doors[service]
 	if !ok {
 		return nil, false, fmt.Errorf("receive: no webhooks of %q are taken", service)
@@ -36,6 +37,9 @@ func (r *Receiver) Found(ctx context.Context, service string, header http.Header
 	}
 	e.ID = uuid.Must(uuid.NewV7()).String()
 	e.MarkReconciled()
+	if tenant != "" {
+		e.Tenant = tenant
+	}
 	fresh, err = r.config.Inbox.Accept(context.WithoutCancel(ctx), e)
 	if err != nil {
 		return e, false, err

@@ -25,7 +25,7 @@ func (s *subscribed) read(raw json.RawMessage) integration.Subscription {
 		return gjson.GetBytes(raw, path)
 	}
 	one := integration.Subscription{
-		Service: s.name, ExternalID: plain(at(f.ID)), URL: at(f.URL).String(), Resource: at(f.Resource).String(), State: at(f.State).String(),
+		Service: s.name, Tenant: s.tenant, Connection: s.connection, ExternalID: plain(at(f.ID)), URL: at(f.URL).String(), Resource: at(f.Resource).String(), State: at(f.State).String(),
 		CreatedAt: now, CheckedAt: now,
 	}
 	switch events := at(f.Events); {
@@ -89,7 +89,7 @@ func (s *subscribed) change(ctx context.Context, c *Change) error {
 		err = s.update(ctx, c)
 		if errors.Is(err, errNotThere) {
 			if err = s.create(ctx, c); err == nil {
-				err = s.config.Store.ForgetSubscription(ctx, s.name, "", before.ExternalID)
+				err = s.config.Store.ForgetSubscription(ctx, s.name, s.connection, before.ExternalID)
 			}
 		}
 	case Replace:
@@ -105,14 +105,14 @@ func (s *subscribed) change(ctx context.Context, c *Change) error {
 		return fmt.Errorf("%s: %w", c.Do, err)
 	}
 	c.Done = true
-	s.config.Log.InfoContext(ctx, "subscription.changed", "service", s.name, "did", c.Do, "why", c.Why, "subscription", c.Subscription.ExternalID,
+	s.config.Log.InfoContext(ctx, "subscription.changed", "service", s.name, "connection", s.connection, "did", c.Do, "why", c.Why, "subscription", c.Subscription.ExternalID,
 		"events", c.Events, "expires_at", c.Subscription.ExpiresAt)
 	return nil
 }
 
 // values are those of one subscription.
 func (s *subscribed) values(c *Change) *values {
-	text := maps.Clone(s.plan.Webhooks.Path)
+	text := maps.Clone(s.path(s.plan.Webhooks.Path))
 	if text == nil {
 		text = map[string]string{}
 	}
@@ -166,7 +166,7 @@ func (s *subscribed) keepSecret(ctx context.Context, answer json.RawMessage, one
 		return errors.New("the provider's answer has no signing secret where the profile's webhooks.subscription says it stands")
 	}
 	var err error
-	one.Sealed, err = s.config.Seal(ctx, s.name, one.ExternalID, integration.NewSecret(secret))
+	one.Sealed, err = s.config.Seal(ctx, one, integration.NewSecret(secret))
 	return err
 }
 
@@ -184,7 +184,7 @@ func (s *subscribed) complete(one *integration.Subscription, c *Change) {
 		one.Events = c.Events
 	}
 	if one.Resource == "" && s.facts.Resource != "" {
-		one.Resource = s.plan.Webhooks.Path["resource"]
+		one.Resource = s.path(s.plan.Webhooks.Path)["resource"]
 	}
 }
 
@@ -224,10 +224,10 @@ func (s *subscribed) remove(ctx context.Context, c *Change) error {
 	if _, err := s.wire.do(ctx, s.facts.Delete, s.values(c)); err != nil && !errors.Is(err, errNotThere) {
 		return err
 	}
-	if err := s.config.Store.ForgetSubscription(context.WithoutCancel(ctx), s.name, "", c.Subscription.ExternalID); err != nil {
+	if err := s.config.Store.ForgetSubscription(context.WithoutCancel(ctx), s.name, s.connection, c.Subscription.ExternalID); err != nil {
 		return err
 	}
 	c.Done = true
-	s.config.Log.InfoContext(ctx, "subscription.changed", "service", s.name, "did", Remove, "why", c.Why, "subscription", c.Subscription.ExternalID)
+	s.config.Log.InfoContext(ctx, "subscription.changed", "service", s.name, "connection", s.connection, "did", Remove, "why", c.Why, "subscription", c.Subscription.ExternalID)
 	return nil
 }

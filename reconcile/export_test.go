@@ -13,6 +13,11 @@ func Turn(f *Finder, ctx context.Context, c integration.Cursor) integration.Curs
 	return f.turn(ctx, c)
 }
 
+// TendTurn takes one turn with a connection's subscriptions.
+func TendTurn(s *Subscriptions, ctx context.Context, service, connection string, c integration.Cursor) integration.CursorOutcome { //nolint:revive // the receiver of a method stands first
+	return s.turn(ctx, service, connection, c)
+}
+
 // ReadItem reads one entry of a list.
 func ReadItem(p *plan.Plan, raw []byte) (time.Time, bool) {
 	one, ok := (&listed{facts: p.Provider.Webhooks.List}).item(raw)

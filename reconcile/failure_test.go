@@ -73,7 +73,7 @@ func TestPageThatIsGone(t *testing.T) {
 	id := b.emit("invoice.paid", lostOne)
 	ctx := t.Context()
 	state, _ := json.Marshal(map[string]any{"mark": time.Now(), "page": "evt_nobody", "since": time.Now().Add(-time.Hour), "top": time.Now()})
-	c := integration.Cursor{ID: reconcile.CursorID("stripe"), State: state}
+	c := integration.Cursor{ID: reconcile.CursorID("stripe", ""), State: state}
 	for range 3 {
 		out := reconcile.Turn(f.Finder, ctx, c)
 		c.State = out.State
@@ -109,7 +109,7 @@ func TestDoorThatFails(t *testing.T) {
 
 type fullDoor struct{}
 
-func (fullDoor) Found(context.Context, string, http.Header, []byte) (*integration.Event, bool, error) {
+func (fullDoor) Found(context.Context, string, string, http.Header, []byte) (*integration.Event, bool, error) {
 	return &integration.Event{}, false, integration.ErrBusy
 }
 
@@ -153,8 +153,8 @@ type tellingDoor struct {
 	found chan string
 }
 
-func (d tellingDoor) Found(ctx context.Context, service string, h http.Header, body []byte) (*integration.Event, bool, error) {
-	e, fresh, err := d.Door.Found(ctx, service, h, body)
+func (d tellingDoor) Found(ctx context.Context, service, tenant string, h http.Header, body []byte) (*integration.Event, bool, error) {
+	e, fresh, err := d.Door.Found(ctx, service, tenant, h, body)
 	if err == nil && fresh {
 		d.found <- e.ExternalID
 	}
@@ -177,7 +177,7 @@ func TestPlansThatCantBeReconciled(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "blank: webhooks.reconcile") || f == nil || len(f.Services()) != 1 {
 		t.Errorf("%v", err)
 	}
-	if _, err := f.Status(t.Context(), "blank"); !errors.Is(err, integration.ErrNotFound) {
+	if _, err := f.Status(t.Context(), "blank", ""); !errors.Is(err, integration.ErrNotFound) {
 		t.Errorf("%v", err)
 	}
 	if _, err := reconcile.New(reconcile.Config{}); err == nil {

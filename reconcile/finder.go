@@ -8,8 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
-	"slices"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/sallyport/sallyport/call"
@@ -28,18 +27,20 @@ type Calls interface {
 	Transport(tenant string, entry integration.Entry) http.RoundTripper
 }
 
-// Door takes in events that never came; receive.Receiver does. fresh is false
-// for an event that was here before.
+// Door takes in events that never came; receive.Receiver does. tenant is whose
+// account they were found at; empty: the event itself tells. fresh is false for
+// an event that was here before.
 type Door interface {
-	Found(ctx context.Context, service string, header http.Header, body []byte) (e *integration.Event, fresh bool, err error)
+	Found(ctx context.Context, service, tenant string, header http.Header, body []byte) (e *integration.Event, fresh bool, err error)
 }
 
 // Store keeps cursors, and knows which events came.
 type Store interface {
 	PutCursors(ctx context.Context, ids []string, due time.Time) error
 	Cursor(ctx context.Context, id string) (integration.Cursor, error)
+	Cursors(ctx context.Context, prefix string, most int) ([]integration.Cursor, error)
 	KnownEvents(ctx context.Context, service, source string, externalIDs []string) (map[string]bool, error)
-	Subscriptions(ctx context.Context, service string) ([]integration.Subscription, error)
+	SubscriptionsOf(ctx context.Context, service, connection string) ([]integration.Subscription, error)
 }
 
 // Config is what a Finder works with. Services, Door, Store and Queue must be
@@ -52,6 +53,12 @@ type Config struct {
 	// Subscriptions are looked after in the same way, by one instance at a time.
 	// Nil: nobody does.
 	Subscriptions *Subscriptions
+	// Connections are those of services whose tenants authorise them, in
+	// Environment: the list of each is read. Nil: each service has one account.
+	Connections Connections
+	Environment string
+	// Look is how often is looked for new connections. Zero means 15 seconds.
+	Look time.Duration
 	// PublicURL is how providers reach us; it tells which subscription is ours.
 	PublicURL string
 	// Settle is how old an event must be before it counts as one that never came.
@@ -77,11 +84,15 @@ type Service struct {
 type Finder struct {
 	config   Config
 	services map[string]*listed
+	seen     map[string]bool // tasks of connections that were begun; of Run alone
+	turns    turns
 	runner   *lease.Runner[integration.Cursor, integration.CursorOutcome]
 }
 
-// listed is one service whose list of events is read.
+// listed is one service whose list of events is read, at one account.
 type listed struct {
+	account
+	ofTenants bool
 	name      string
 	plan      *plan.Plan
 	calls     Calls
@@ -92,8 +103,9 @@ type listed struct {
 
 const cursorPrefix = "reconcile:"
 
-// CursorID is the id of a service's cursor.
-func CursorID(service string) string { return cursorPrefix + service }
+// CursorID is the id of a service's cursor, or of that of one of its
+// connections.
+func CursorID(service, connection string) string { return taskID(cursorPrefix, service, connection) }
 
 // New makes a Finder for the services whose plan says webhooks.reconcile; others
 // are left out. The error names each plan that can't be worked with, because its
@@ -118,7 +130,10 @@ func New(c Config) (*Finder, error) {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	f := &Finder{config: c, services: map[string]*listed{}}
+	if c.Look <= 0 {
+		c.Look = 15 * time.Second
+	}
+	f := &Finder{config: c, services: map[string]*listed{}, seen: map[string]bool{}}
 	var problems []error
 	for _, s := range c.Services {
 		if s.Plan.Webhooks == nil || s.Plan.Webhooks.Reconcile == nil {
@@ -129,11 +144,12 @@ func New(c Config) (*Finder, error) {
 			problems = append(problems, fmt.Errorf("%s: %w", s.Plan.Service, err))
 			continue
 		}
+		one.ofTenants = c.Connections != nil && s.Plan.Auth.OfTenants()
 		f.services[s.Plan.Service] = one
 	}
 	var err error
 	f.runner, err = lease.New(lease.Config[integration.Cursor, integration.CursorOutcome]{
-		Queue: c.Queue, Handle: f.turn, Workers: 4, Grace: c.Grace, Now: c.Now, Log: c.Log,
+		Queue: c.Queue, Handle: f.turn, Workers: workers, Grace: c.Grace, Now: c.Now, Log: c.Log,
 		Panicked: func(cur integration.Cursor, _ any) integration.CursorOutcome {
 			return integration.CursorOutcome{State: cur.State, DueAt: c.Now().Add(failedMost)}
 		},
@@ -158,7 +174,7 @@ func newListed(s Service) (*listed, error) {
 	}
 	l.facts = s.Plan.Provider.Webhooks.List
 	for _, name := range l.endpoint.PathVariables() {
-		if s.Plan.Webhooks.Path[name] == "" && name != l.facts.Subscription {
+		if s.Plan.Webhooks.Path[name] == "" && name != l.facts.Subscription && !s.Plan.Auth.OfTenants() {
 			return nil, fmt.Errorf("webhooks.path.%s: say it, the path of %s needs it", name, r.List)
 		}
 	}
@@ -175,16 +191,17 @@ func (f *Finder) Services() []string {
 }
 
 // Run reads the lists and looks after subscriptions, each when it is its turn,
-// until ctx ends. It returns when what it began has ended. Without a service it returns at once.
+// until ctx ends. It returns when what it began has ended. Without a service it
+// returns at once.
 func (f *Finder) Run(ctx context.Context) error {
-	var ids []string
-	for name := range f.services {
-		ids = append(ids, CursorID(name))
+	ids := f.config.Subscriptions.tasks()
+	for name, l := range f.services {
+		if !l.ofTenants {
+			ids = append(ids, CursorID(name, ""))
+		}
 	}
-	for _, name := range f.config.Subscriptions.tended() {
-		ids = append(ids, subscriptionPrefix+name)
-	}
-	if len(ids) == 0 {
+	tenants := f.ofTenants()
+	if len(ids)+len(tenants) == 0 {
 		return nil
 	}
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
@@ -202,20 +219,12 @@ func (f *Finder) Run(ctx context.Context) error {
 		case <-time.After(wait):
 		}
 	}
+	var looking sync.WaitGroup
+	defer looking.Wait()
+	if len(tenants) > 0 {
+		looking.Go(func() { f.lookForConnections(ctx, tenants) })
+	}
 	f.runner.Run(ctx)
-	return nil
-}
-
-// Now has the list of a service read now and not at its next turn. While it is
-// being read, the next turn stays where it is.
-func (f *Finder) Now(ctx context.Context, service string) error {
-	if f.services[service] == nil {
-		return fmt.Errorf("reconcile: no list of %q is read", service)
-	}
-	if err := f.config.Store.PutCursors(ctx, []string{CursorID(service)}, f.config.Now()); err != nil {
-		return err
-	}
-	f.runner.Wake()
 	return nil
 }
 
@@ -228,14 +237,25 @@ const (
 // turn goes on with one service.
 func (f *Finder) turn(ctx context.Context, c integration.Cursor) integration.CursorOutcome {
 	now := f.config.Now()
-	if name, ok := strings.CutPrefix(c.ID, subscriptionPrefix); ok && slices.Contains(f.config.Subscriptions.tended(), name) {
-		next, _ := f.config.Subscriptions.Tend(ctx, name) // it has said what failed
-		return integration.CursorOutcome{State: c.State, DueAt: next}
+	prefix, name, connection := task(c.ID)
+	if connection != "" {
+		if !f.turns.begin(name) {
+			return integration.CursorOutcome{State: c.State, DueAt: now.Add(time.Second + time.Duration(f.config.Dice()*float64(4*time.Second)))}
+		}
+		defer f.turns.end(name)
 	}
-	name, ok := strings.CutPrefix(c.ID, cursorPrefix)
 	l := f.services[name]
-	if !ok || l == nil { // another instance's, or of a plan that is gone
+	switch {
+	case prefix == subscriptionPrefix && f.config.Subscriptions.tended(name):
+		return f.config.Subscriptions.turn(ctx, name, connection, c)
+	case prefix != cursorPrefix || l == nil || l.ofTenants != (connection != ""): // another instance's, or of a plan that is gone
 		return integration.CursorOutcome{State: c.State, DueAt: now.Add(time.Hour)}
+	}
+	if connection != "" {
+		var outcome *integration.CursorOutcome
+		if l, outcome = f.at(ctx, l, connection, c); outcome != nil {
+			return *outcome
+		}
 	}
 	var s state
 	if len(c.State) > 0 {
@@ -258,14 +278,14 @@ func (f *Finder) turn(ctx context.Context, c integration.Cursor) integration.Cur
 			s.Page = "" // perhaps the provider does not know the page any more: from the front; what was taken in is known
 		}
 		due = now.Add(min(failedFirst<<min(s.Failures-1, 10), failedMost, max(l.reconcile.Every.Or(0), failedFirst)))
-		f.config.Log.Error("reconcile.failed", "service", name, "error", err, "failures", s.Failures, "again_at", due, "alert", s.Failures >= 3)
+		f.config.Log.Error("reconcile.failed", "service", name, "connection", connection, "error", err, "failures", s.Failures, "again_at", due, "alert", s.Failures >= 3)
 	case !finished:
 		due = now
 	default:
 		s.Failures, s.Error, s.LastRun = 0, "", now.UTC()
 	}
 	if gap := s.Found - found; gap > 0 {
-		f.config.Log.Error("reconcile.gap", "service", name, "found", gap, "alert", true,
+		f.config.Log.Error("reconcile.gap", "service", name, "connection", connection, "found", gap, "alert", true,
 			"meaning", "events came that were found only in the provider's list; see whether its webhooks reach us")
 	}
 	return integration.CursorOutcome{State: encoded(&s), DueAt: due}

@@ -220,7 +220,7 @@ func (f *finder) turn() reconcile.Status {
 	f.b.t.Helper()
 	ctx := f.b.t.Context()
 	far := time.Now().Add(1000 * time.Hour)
-	if err := f.b.store.PutCursors(ctx, []string{reconcile.CursorID(f.b.plan.Service)}, f.b.now()); err != nil {
+	if err := f.b.store.PutCursors(ctx, []string{reconcile.CursorID(f.b.plan.Service, "")}, f.b.now()); err != nil {
 		f.b.t.Fatal(err)
 	}
 	held, err := f.b.store.CursorQueue().Claim(ctx, lease.Claim{Owner: "test", Now: far, Until: far.Add(time.Hour), Limit: 1})
@@ -231,7 +231,7 @@ func (f *finder) turn() reconcile.Status {
 	if lost, err := f.b.store.CursorQueue().Complete(ctx, "test", []lease.Done[integration.CursorOutcome]{{Key: held[0].Key, Outcome: out}}); err != nil || len(lost) > 0 {
 		f.b.t.Fatalf("lost %v, %v", lost, err)
 	}
-	s, err := f.Status(ctx, f.b.plan.Service)
+	s, err := f.Status(ctx, f.b.plan.Service, "")
 	if err != nil {
 		f.b.t.Fatal(err)
 	}
@@ -298,7 +298,10 @@ func (l *lines) Handle(_ context.Context, r slog.Record) error {
 }
 
 // has reports whether a line has all of the parts.
-func (l *lines) has(parts ...string) bool {
+func (l *lines) has(parts ...string) bool { return l.count(parts...) > 0 }
+
+// count is how many lines have all of the parts.
+func (l *lines) count(parts ...string) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, line := range l.text {
@@ -307,10 +310,10 @@ func (l *lines) has(parts ...string) bool {
 			all = all && strings.Contains(line, part)
 		}
 		if all {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // post asks the stand-in directly and returns the id of the answer.
@@ -371,9 +374,10 @@ func subscriptionOf(b *bundle, id string, expires time.Time) integration.Subscri
 // bearer is a connection with the key as its token.
 type bearer struct{}
 
-func (bearer) For(context.Context, string, string) (*call.Authorized, error) {
-	return &call.Authorized{Secret: integration.NewSecret(apiKey), Apply: func(r *http.Request) (string, error) {
+func (bearer) For(_ context.Context, tenant, connection string) (*call.Authorized, error) {
+	return &call.Authorized{Connection: connection, Secret: integration.NewSecret(apiKey), Apply: func(r *http.Request) (string, error) {
 		r.Header.Set("Authorization", "Bearer "+apiKey)
+		r.Header.Set("X-Account", tenant+"/"+connection) // tells the scripted providers whose account it is
 		return "fp", nil
 	}}, nil
 }

@@ -68,7 +68,7 @@ func (b *bundle) at(t time.Time) { b.mu.Lock(); defer b.mu.Unlock(); b.clock = t
 // tend looks after what was registered.
 func (b *bundle) tend(s *reconcile.Subscriptions) time.Time {
 	b.t.Helper()
-	next, err := s.Tend(b.t.Context(), b.plan.Service)
+	next, err := s.Tend(b.t.Context(), b.plan.Service, "")
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestMicrosoftGraphSubscription(t *testing.T) {
 	if known := b.known(); len(known) != 1 || !slices.Equal(known[0].Events, []string{"updated"}) || h.count() != 2 {
 		t.Errorf("after the change %+v, %d there", known, h.count())
 	}
-	if c, err := s.Remove(t.Context(), "msgraph"); err != nil || done(c) != "remove!" || h.count() != 1 {
+	if c, err := s.Remove(t.Context(), reconcile.Whose{Service: "msgraph"}); err != nil || done(c) != "remove!" || h.count() != 1 {
 		t.Errorf("removing: %s, %v, %d left", done(c), err, h.count())
 	}
 	if b.recorded(webhookSecret) || b.log.has(webhookSecret) {
@@ -189,14 +189,14 @@ func TestRenewalThatFails(t *testing.T) {
 	b := start(t, "calendar", nil, nil, h)
 	b.at(now)
 	s := b.subscriptions(nil)
-	if _, err := s.Sync(t.Context(), "calendar"); err == nil || !strings.Contains(err.Error(), "403") {
+	if _, err := s.Sync(t.Context(), reconcile.Whose{Service: "calendar"}); err == nil || !strings.Contains(err.Error(), "403") {
 		t.Errorf("got %v", err)
 	}
 	one := subscriptionOf(b, "ch-1", now.Add(20*time.Minute))
 	if err := b.store.PutSubscription(t.Context(), &one); err != nil {
 		t.Fatal(err)
 	}
-	next, err := s.Tend(t.Context(), "calendar")
+	next, err := s.Tend(t.Context(), "calendar", "")
 	if err == nil || !next.Equal(now.Add(5*time.Minute)) || !b.log.has("subscription.failed", "alert=true") {
 		t.Errorf("next %s, %v", next, err)
 	}
@@ -288,7 +288,7 @@ func TestShopifySubscriptions(t *testing.T) {
 	if c := b.compare(s, "keep keep"); c.Others != 1 || h.count() != 3 || len(b.known()) != 2 {
 		t.Errorf("%+v, %d there, known %+v", c, h.count(), b.known())
 	}
-	if c, err := s.Remove(t.Context(), "shopify"); err != nil || done(c) != "remove! remove!" || h.count() != 1 {
+	if c, err := s.Remove(t.Context(), reconcile.Whose{Service: "shopify"}); err != nil || done(c) != "remove! remove!" || h.count() != 1 {
 		t.Errorf("removing: %s, %v, %d left", done(c), err, h.count())
 	}
 }

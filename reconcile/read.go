@@ -97,7 +97,8 @@ func (f *Finder) read(ctx context.Context, l *listed, s *state) (finished bool, 
 
 // request is the first question.
 func (f *Finder) request(ctx context.Context, l *listed) (call.Request, error) {
-	in := call.Request{Query: url.Values{}}
+	in := call.Request{Query: url.Values{}, Tenant: l.tenant, Connection: l.connection}
+	given := l.account.path(l.plan.Webhooks.Path)
 	for name, value := range l.facts.Query {
 		in.Query.Set(name, value)
 	}
@@ -105,7 +106,7 @@ func (f *Finder) request(ctx context.Context, l *listed) (call.Request, error) {
 		if in.Path == nil {
 			in.Path = map[string]string{}
 		}
-		in.Path[name] = l.plan.Webhooks.Path[name]
+		in.Path[name] = given[name]
 		if in.Path[name] != "" {
 			continue
 		}
@@ -120,12 +121,12 @@ func (f *Finder) request(ctx context.Context, l *listed) (call.Request, error) {
 
 // subscription is the id of ours.
 func (f *Finder) subscription(ctx context.Context, l *listed) (string, error) {
-	list, err := f.config.Store.Subscriptions(ctx, l.name)
+	list, err := f.config.Store.SubscriptionsOf(ctx, l.name, l.connection)
 	if err != nil {
 		return "", err
 	}
 	for i := len(list) - 1; i >= 0; i-- {
-		if f.config.PublicURL == "" || list[i].URL == address(f.config.PublicURL, l.name) {
+		if f.config.PublicURL == "" || list[i].URL == address(f.config.PublicURL, l.name, l.plan.Webhooks.Tenant, l.tenant) {
 			return list[i].ExternalID, nil
 		}
 	}
@@ -253,7 +254,7 @@ func (r *run) takeIn(ctx context.Context, one item) (fresh bool, err error) {
 			header.Set(name, v.String())
 		}
 	}
-	e, fresh, err := r.config.Door.Found(ctx, r.name, header, body)
+	e, fresh, err := r.config.Door.Found(ctx, r.name, r.tenant, header, body)
 	switch {
 	case err != nil && (e != nil || ctx.Err() != nil):
 		return false, fmt.Errorf("event %s: %w", one.id, err) // it was read, and could not be kept
@@ -303,7 +304,8 @@ func (l *listed) payload(ctx context.Context, one item, values map[string]string
 	}
 	r.URL = &url.URL{Path: path + below, RawPath: escaped + raw}
 	r.Header.Set("Accept", "application/json")
-	resp, err := l.calls.Transport("", integration.EntryEndpoint).RoundTrip(r)
+	l.account.name(r)
+	resp, err := l.calls.Transport(l.tenant, integration.EntryEndpoint).RoundTrip(r)
 	if err != nil {
 		return nil, fmt.Errorf("event %s: %w", one.id, err)
 	}

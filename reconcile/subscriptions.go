@@ -22,17 +22,27 @@ type SubscriptionStore interface {
 	PutSubscription(ctx context.Context, s *integration.Subscription) error
 	ForgetSubscription(ctx context.Context, service, connection, externalID string) error
 	Subscriptions(ctx context.Context, service string) ([]integration.Subscription, error)
+	SubscriptionsOf(ctx context.Context, service, connection string) ([]integration.Subscription, error)
+	SetSubscribing(ctx context.Context, service string, on bool, now time.Time) error
+	Subscribing(ctx context.Context, service string) (bool, error)
+	Cursor(ctx context.Context, id string) (integration.Cursor, error)
+	Cursors(ctx context.Context, prefix string, most int) ([]integration.Cursor, error)
 }
 
 // SubscriptionConfig is what Subscriptions works with. Store must be set.
 type SubscriptionConfig struct {
 	Services []Subscriber
 	Store    SubscriptionStore
+	// Connections are those of services whose tenants authorise them, in
+	// Environment. Nil: each service has one account.
+	Connections Connections
+	Environment string
 	// PublicURL is how providers reach us. Without one nothing can be compared.
 	PublicURL string
-	// Seal makes a signing secret that the provider gave fit to be kept. Nil: it
-	// can't be kept, and nothing is registered where the provider gives one.
-	Seal func(ctx context.Context, service, externalID string, secret integration.Secret) ([]byte, error)
+	// Seal makes a signing secret that the provider gave fit to be kept with that
+	// subscription. Nil: it can't be kept, and nothing is registered where the
+	// provider gives one.
+	Seal func(ctx context.Context, s *integration.Subscription, secret integration.Secret) ([]byte, error)
 	// Kept is called when such a secret was kept, so that it verifies from now on.
 	// May be nil.
 	Kept func(service string)
@@ -58,15 +68,28 @@ type Subscriptions struct {
 	services map[string]*subscribed
 }
 
-// subscribed is one service.
+// subscribed is one service, at one account.
 type subscribed struct {
 	*Subscriptions
-	name   string
-	plan   *plan.Plan
-	facts  *catalog.Subscription // nil: the profile knows nothing
-	secret func() integration.Secret
-	wire   *wire
-	url    string
+	account
+	name      string
+	ofTenants bool
+	plan      *plan.Plan
+	facts     *catalog.Subscription // nil: the profile knows nothing
+	secret    func() integration.Secret
+	wire      *wire
+	url       string
+}
+
+// at is the service at an account.
+func (s *subscribed) at(a account) *subscribed {
+	one := *s
+	one.account = a
+	one.wire = &wire{calls: s.wire.calls, form: s.wire.form, account: a}
+	if s.config.PublicURL != "" {
+		one.url = address(s.config.PublicURL, s.name, s.plan.Webhooks.Tenant, a.tenant)
+	}
+	return &one
 }
 
 // NewSubscriptions makes a Subscriptions. Services without webhooks are left
@@ -93,11 +116,9 @@ func NewSubscriptions(c SubscriptionConfig) (*Subscriptions, error) {
 		if one.secret == nil {
 			one.secret = func() integration.Secret { return integration.Secret{} }
 		}
-		if c.PublicURL != "" {
-			one.url = address(c.PublicURL, one.name)
-		}
+		one.ofTenants = c.Connections != nil && s.Plan.Auth.OfTenants()
 		one.wire = &wire{calls: s.Calls, form: s.Plan.Provider.API.Request == catalog.EncodingForm}
-		all.services[one.name] = one
+		all.services[one.name] = one.at(account{})
 	}
 	return all, nil
 }
@@ -123,13 +144,15 @@ type Change struct {
 
 // Comparison is what the plan wants beside what the provider has.
 type Comparison struct {
-	Service string
-	URL     string   // where events are to be sent
-	Events  []string // types the plan uses, sorted
-	ByHand  string   // what a person has to do; then there are no changes
-	Listed  bool     // the provider was asked; false: it has no list, our own records stand for it
-	Others  int      // subscriptions of other addresses, which are left alone
-	Changes []Change // one for each subscription that is there or wanted
+	Service    string
+	Tenant     string   // whose account it is; empty: the service's own
+	Connection string   // likewise
+	URL        string   // where events are to be sent
+	Events     []string // types the plan uses, sorted
+	ByHand     string   // what a person has to do; then there are no changes
+	Listed     bool     // the provider was asked; false: it has no list, our own records stand for it
+	Others     int      // subscriptions of other addresses, which are left alone
+	Changes    []Change // one for each subscription that is there or wanted
 }
 
 // Differs reports whether there is something to do.
@@ -144,7 +167,8 @@ var (
 	ErrNotKept     = errors.New("the provider gives the signing secret in its answer, and there is no keyset to keep it with: set keyset")
 )
 
-func (s *Subscriptions) of(service string) (*subscribed, error) {
+// ready is a service that can be subscribed to.
+func (s *Subscriptions) ready(service string) (*subscribed, error) {
 	one := s.services[service]
 	switch {
 	case one == nil:
@@ -154,17 +178,60 @@ func (s *Subscriptions) of(service string) (*subscribed, error) {
 	case one.url == "":
 		return nil, fmt.Errorf("webhooks of %s: %w", service, ErrNoPublicURL)
 	}
-	for _, name := range one.facts.Needs {
-		if one.plan.Webhooks.Path[name] == "" {
-			return nil, fmt.Errorf("webhooks of %s: set webhooks.path.%s in the plan: the provider's API needs it", service, name)
-		}
-	}
 	return one, nil
 }
 
+// needs says what the provider's API needs of the account.
+func (s *subscribed) needs() error {
+	given := s.path(s.plan.Webhooks.Path)
+	for _, name := range s.facts.Needs {
+		if given[name] == "" {
+			return fmt.Errorf("webhooks of %s: set webhooks.path.%s in the plan: the provider's API needs it", s.name, name)
+		}
+	}
+	return nil
+}
+
+// of is the service at the account that is meant.
+func (s *Subscriptions) of(ctx context.Context, w Whose) (*subscribed, error) {
+	one, err := s.ready(w.Service)
+	if err != nil {
+		return nil, err
+	}
+	if one.ofTenants && one.facts.ByHand == "" {
+		c, err := w.one(ctx, s.config.Connections, s.config.Environment)
+		if err != nil {
+			return nil, err
+		}
+		one = one.at(accountOf(&c))
+	}
+	return one, one.needs()
+}
+
+// OfTenants reports whether each connection of a service has subscriptions of
+// its own.
+func (s *Subscriptions) OfTenants(service string) bool {
+	one := s.services[service]
+	return one != nil && one.ofTenants && (one.facts == nil || one.facts.ByHand == "")
+}
+
+// Want says whether the connections of a service are subscribed by themselves,
+// each when it is its turn: registered, renewed and changed as the plan says; or
+// not at all, and what there is removed.
+func (s *Subscriptions) Want(ctx context.Context, service string, on bool) error {
+	one, err := s.ready(service)
+	if err != nil {
+		return err
+	}
+	if !one.ofTenants {
+		return fmt.Errorf("webhooks of %s: one credential serves everybody, and so does one subscription", service)
+	}
+	return s.config.Store.SetSubscribing(ctx, service, on, s.config.Now())
+}
+
 // Compare says what Sync would do. It changes nothing at the provider.
-func (s *Subscriptions) Compare(ctx context.Context, service string) (*Comparison, error) {
-	one, err := s.of(service)
+func (s *Subscriptions) Compare(ctx context.Context, w Whose) (*Comparison, error) {
+	one, err := s.of(ctx, w)
 	if err != nil {
 		return nil, err
 	}
@@ -173,10 +240,19 @@ func (s *Subscriptions) Compare(ctx context.Context, service string) (*Compariso
 
 // Sync makes the provider have what the plan wants. What it did stands in the
 // Comparison also when there is an error.
-func (s *Subscriptions) Sync(ctx context.Context, service string) (*Comparison, error) {
-	one, err := s.of(service)
+func (s *Subscriptions) Sync(ctx context.Context, w Whose) (*Comparison, error) {
+	one, err := s.of(ctx, w)
 	if err != nil {
 		return nil, err
+	}
+	if one.connection != "" {
+		on, err := s.config.Store.Subscribing(ctx, w.Service)
+		if err != nil {
+			return nil, err
+		}
+		if !on {
+			return nil, fmt.Errorf("webhooks of %s: %w", w.Service, ErrOff)
+		}
 	}
 	c, err := one.compare(ctx)
 	if err != nil {
@@ -185,9 +261,11 @@ func (s *Subscriptions) Sync(ctx context.Context, service string) (*Comparison, 
 	return c, one.apply(ctx, c)
 }
 
-// Remove removes our subscriptions at the provider, and no others.
-func (s *Subscriptions) Remove(ctx context.Context, service string) (*Comparison, error) {
-	one, err := s.of(service)
+// Remove removes our subscriptions at the provider, and no others. Where tenants
+// authorise the service, those of a connection that works come back by
+// themselves: see Want.
+func (s *Subscriptions) Remove(ctx context.Context, w Whose) (*Comparison, error) {
+	one, err := s.of(ctx, w)
 	if err != nil {
 		return nil, err
 	}
@@ -195,24 +273,29 @@ func (s *Subscriptions) Remove(ctx context.Context, service string) (*Comparison
 	if err != nil {
 		return c, err
 	}
+	return c, one.removeAll(ctx, c, "it was asked for")
+}
+
+// removeAll makes of a comparison one that removes what there is, and does it.
+func (s *subscribed) removeAll(ctx context.Context, c *Comparison, why string) error {
 	kept := c.Changes[:0]
 	for _, change := range c.Changes {
 		if change.Subscription.ExternalID != "" {
-			change.Do, change.Why = Remove, "it was asked for"
+			change.Do, change.Why = Remove, why
 			kept = append(kept, change)
 		}
 	}
 	c.Changes = kept
-	return c, one.apply(ctx, c)
+	return s.apply(ctx, c)
 }
 
 // compare asks the provider what there is.
 func (s *subscribed) compare(ctx context.Context) (*Comparison, error) {
-	c := &Comparison{Service: s.name, URL: s.url, Events: slices.Sorted(maps.Keys(s.plan.Webhooks.Events)), ByHand: s.facts.ByHand}
+	c := &Comparison{Service: s.name, Tenant: s.tenant, Connection: s.connection, URL: s.url, Events: slices.Sorted(maps.Keys(s.plan.Webhooks.Events)), ByHand: s.facts.ByHand}
 	if c.ByHand != "" {
 		return c, nil
 	}
-	known, err := s.config.Store.Subscriptions(ctx, s.name)
+	known, err := s.known(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -230,15 +313,20 @@ func (s *subscribed) compare(ctx context.Context) (*Comparison, error) {
 	return c, nil
 }
 
+// known are our records of the account.
+func (s *subscribed) known(ctx context.Context) ([]integration.Subscription, error) {
+	return s.config.Store.SubscriptionsOf(ctx, s.name, s.connection)
+}
+
 // listed are our subscriptions at the provider, and how many are not ours.
 func (s *subscribed) listed(ctx context.Context, known []integration.Subscription) (ours []integration.Subscription, others int, err error) {
-	items, err := s.wire.list(ctx, s.facts.List, s.facts.Items, s.plan.Webhooks.Path)
+	items, err := s.wire.list(ctx, s.facts.List, s.facts.Items, s.path(s.plan.Webhooks.Path))
 	if err != nil {
 		return nil, 0, err
 	}
 	for _, raw := range items {
 		one := s.read(raw)
-		if one.URL != s.url || one.ExternalID == "" || s.facts.Resource != "" && one.Resource != s.plan.Webhooks.Path["resource"] {
+		if one.URL != s.url || one.ExternalID == "" || s.facts.Resource != "" && one.Resource != s.path(s.plan.Webhooks.Path)["resource"] {
 			others++
 			continue
 		}
@@ -260,7 +348,7 @@ func (s *subscribed) remember(ctx context.Context, known, present []integration.
 	}
 	for _, k := range known {
 		if !slices.ContainsFunc(present, func(p integration.Subscription) bool { return p.ExternalID == k.ExternalID }) {
-			if err := s.config.Store.ForgetSubscription(ctx, s.name, "", k.ExternalID); err != nil {
+			if err := s.config.Store.ForgetSubscription(ctx, s.name, s.connection, k.ExternalID); err != nil {
 				return err
 			}
 		}

@@ -19,8 +19,8 @@ func (b *bundle) subscriptions(sealed map[string]string, change ...func(*reconci
 		Services:  []reconcile.Subscriber{{Plan: b.plan, Calls: b.calls, Secret: func() integration.Secret { return integration.NewSecret(webhookSecret) }}},
 		Store:     b.store,
 		PublicURL: publicURL, Now: b.now, Log: slog.New(b.log),
-		Seal: func(_ context.Context, service, id string, secret integration.Secret) ([]byte, error) {
-			sealed[service+"/"+id] = secret.Reveal()
+		Seal: func(_ context.Context, one *integration.Subscription, secret integration.Secret) ([]byte, error) {
+			sealed[one.Service+"/"+one.ExternalID] = secret.Reveal()
 			return []byte("sealed"), nil
 		},
 	}
@@ -52,7 +52,7 @@ func done(c *reconcile.Comparison) string {
 
 func (b *bundle) sync(s *reconcile.Subscriptions, want string) *reconcile.Comparison {
 	b.t.Helper()
-	c, err := s.Sync(b.t.Context(), b.plan.Service)
+	c, err := s.Sync(b.t.Context(), reconcile.Whose{Service: b.plan.Service})
 	if err != nil || done(c) != want {
 		b.t.Fatalf("sync did %q, want %q; %v", done(c), want, err)
 	}
@@ -61,7 +61,7 @@ func (b *bundle) sync(s *reconcile.Subscriptions, want string) *reconcile.Compar
 
 func (b *bundle) compare(s *reconcile.Subscriptions, want string) *reconcile.Comparison {
 	b.t.Helper()
-	c, err := s.Compare(b.t.Context(), b.plan.Service)
+	c, err := s.Compare(b.t.Context(), reconcile.Whose{Service: b.plan.Service})
 	if err != nil || done(c) != want {
 		b.t.Fatalf("compared %q, want %q; %v", done(c), want, err)
 	}
@@ -120,7 +120,7 @@ func TestStripeSubscription(t *testing.T) {
 	}
 	b.compare(s, "keep")
 
-	c, err := s.Remove(t.Context(), "stripe")
+	c, err := s.Remove(t.Context(), reconcile.Whose{Service: "stripe"})
 	if err != nil || done(c) != "remove!" || len(b.known()) != 0 {
 		t.Errorf("removing: %s, %v, %+v", done(c), err, b.known())
 	}
@@ -145,16 +145,16 @@ func TestNoKeysetNoSecret(t *testing.T) {
 	b := stripe(t)
 	s := b.subscriptions(nil, func(c *reconcile.SubscriptionConfig) { c.Seal = nil })
 	b.requests()
-	if _, err := s.Sync(t.Context(), "stripe"); err == nil || !strings.Contains(err.Error(), "keyset") {
+	if _, err := s.Sync(t.Context(), reconcile.Whose{Service: "stripe"}); err == nil || !strings.Contains(err.Error(), "keyset") {
 		t.Errorf("got %v", err)
 	}
 	b.noChange()
 	s = b.subscriptions(nil, func(c *reconcile.SubscriptionConfig) {
-		c.Seal = func(context.Context, string, string, integration.Secret) ([]byte, error) {
+		c.Seal = func(context.Context, *integration.Subscription, integration.Secret) ([]byte, error) {
 			return nil, fmt.Errorf("the disk is full")
 		}
 	})
-	if _, err := s.Sync(t.Context(), "stripe"); err == nil || !strings.Contains(err.Error(), "the disk is full") {
+	if _, err := s.Sync(t.Context(), reconcile.Whose{Service: "stripe"}); err == nil || !strings.Contains(err.Error(), "the disk is full") {
 		t.Errorf("got %v", err)
 	}
 	b.compare(s, "register") // what could not be used was taken back
@@ -193,7 +193,7 @@ func TestGitHubSubscription(t *testing.T) {
 	if asked := b.requests(); len(asked) != 1 || !strings.Contains(asked[0], "/hooks/"+id+"/deliveries") {
 		t.Errorf("asked %q", asked)
 	}
-	if c, err := s.Remove(t.Context(), "github"); err != nil || done(c) != "remove!" {
+	if c, err := s.Remove(t.Context(), reconcile.Whose{Service: "github"}); err != nil || done(c) != "remove!" {
 		t.Errorf("%s, %v", done(c), err)
 	}
 }
@@ -203,20 +203,20 @@ func TestSubscriptionRefusals(t *testing.T) {
 	t.Parallel()
 	b := github(t)
 	ctx := t.Context()
-	if _, err := b.subscriptions(nil, func(c *reconcile.SubscriptionConfig) { c.PublicURL = "" }).Compare(ctx, "github"); err == nil || !strings.Contains(err.Error(), "public_url") {
+	if _, err := b.subscriptions(nil, func(c *reconcile.SubscriptionConfig) { c.PublicURL = "" }).Compare(ctx, reconcile.Whose{Service: "github"}); err == nil || !strings.Contains(err.Error(), "public_url") {
 		t.Errorf("without a public URL: %v", err)
 	}
-	if _, err := b.subscriptions(nil).Compare(ctx, "gitlab"); err == nil {
+	if _, err := b.subscriptions(nil).Compare(ctx, reconcile.Whose{Service: "gitlab"}); err == nil {
 		t.Error("an unknown service was compared")
 	}
 	noSecret := b.subscriptions(nil, func(c *reconcile.SubscriptionConfig) { c.Services[0].Secret = nil })
 	b.requests()
-	if _, err := noSecret.Sync(ctx, "github"); err == nil || !strings.Contains(err.Error(), "webhook_secret") {
+	if _, err := noSecret.Sync(ctx, reconcile.Whose{Service: "github"}); err == nil || !strings.Contains(err.Error(), "webhook_secret") {
 		t.Errorf("without a secret: %v", err)
 	}
 	b.noChange()
 	b.plan.Webhooks.Path = nil
-	if _, err := b.subscriptions(nil).Compare(ctx, "github"); err == nil || !strings.Contains(err.Error(), "webhooks.path.owner") {
+	if _, err := b.subscriptions(nil).Compare(ctx, reconcile.Whose{Service: "github"}); err == nil || !strings.Contains(err.Error(), "webhooks.path.owner") {
 		t.Errorf("without an owner: %v", err)
 	}
 }

@@ -23,8 +23,9 @@ import (
 
 // wire asks a provider about subscriptions.
 type wire struct {
-	calls Calls
-	form  bool // bodies are forms
+	calls   Calls
+	form    bool    // bodies are forms
+	account account // with whose credential
 }
 
 // maxAnswer bounds an answer about subscriptions, in bytes.
@@ -38,7 +39,8 @@ func (w *wire) list(ctx context.Context, operation, items string, path map[strin
 	if err != nil {
 		return nil, err
 	}
-	pages, err := w.calls.Walk(ctx, "", integration.EntryEndpoint, r)
+	w.account.name(r)
+	pages, err := w.calls.Walk(ctx, w.account.tenant, integration.EntryEndpoint, r)
 	var f *integration.Failure
 	if errors.As(err, &f) && f.Code == call.CodeNoPages {
 		return w.first(r, items)
@@ -125,7 +127,8 @@ func (w *wire) do(ctx context.Context, c *catalog.SubscriptionCall, v *values) (
 var errNotThere = errors.New("the provider has no such subscription")
 
 func (w *wire) send(r *http.Request) (json.RawMessage, error) {
-	resp, err := w.calls.Transport("", integration.EntryEndpoint).RoundTrip(r)
+	w.account.name(r)
+	resp, err := w.calls.Transport(w.account.tenant, integration.EntryEndpoint).RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}

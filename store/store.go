@@ -164,6 +164,7 @@ type Retaining interface {
 type Reconciling interface {
 	PutCursors(ctx context.Context, ids []string, due time.Time) error
 	Cursor(ctx context.Context, id string) (integration.Cursor, error)
+	Cursors(ctx context.Context, prefix string, most int) ([]integration.Cursor, error)
 	KnownEvents(ctx context.Context, service, source string, externalIDs []string) (map[string]bool, error)
 	PutSubscription(ctx context.Context, s *integration.Subscription) error
 	ForgetSubscription(ctx context.Context, service, connection, externalID string) error

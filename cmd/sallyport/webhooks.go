@@ -17,10 +17,14 @@ func newWebhooks(ui *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "webhooks", Short: "See to what is subscribed to at a provider", GroupID: "run",
 		Long: `Compare the events that a plan uses with what the provider sends to this gateway, and change it there. Subscriptions of other addresses are
-never touched. Those that expire are renewed by the gateway itself, once they were registered here.` + gatewayHelp,
+never touched. Those that expire are renewed by the gateway itself, once they were registered here.
+
+Where tenants authorise the service, each has subscriptions of its own: the gateway registers them by itself when a tenant connects, renews them,
+and removes them when the tenant disconnects. --tenant looks at one; remove without it removes those of all, until sync asks for them again.` + gatewayHelp,
 		Example: `  sallyport webhooks list stripe
   sallyport webhooks sync stripe --dry-run
   sallyport webhooks sync stripe
+  sallyport webhooks list shopify --tenant acme
   sallyport webhooks remove stripe`,
 	}
 	g.flags(cmd)
@@ -32,26 +36,38 @@ func webhooksPath(service string) string {
 	return "/api/v1/admin/integrations/" + url.PathEscape(service) + "/webhooks"
 }
 
+// whose is the account that a command is about.
+type whose struct{ tenant, connection string }
+
+func (w *whose) flags(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().StringVar(&w.tenant, "tenant", "", "at whose account, where tenants authorise the service")
+	cmd.Flags().StringVar(&w.connection, "connection", "", "the same by the connection, where the tenant has several")
+	return cmd
+}
+
 func newWebhooksList(g *gateway) *cobra.Command {
-	return &cobra.Command{
+	var w whose
+	return w.flags(&cobra.Command{
 		Use: "list SERVICE", Short: "Compare the plan with what the provider has", Args: cobra.ExactArgs(1), Example: "  sallyport webhooks list stripe --output json",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return g.webhooks(cmd, http.MethodGet, webhooksPath(args[0]), false)
+			return g.webhooks(cmd, http.MethodGet, webhooksPath(args[0]), w, false)
 		},
-	}
+	})
 }
 
 func newWebhooksSync(g *gateway) *cobra.Command {
 	var dry bool
+	var w whose
 	cmd := &cobra.Command{
 		Use: "sync SERVICE", Short: "Make the provider send the plan's events here", Args: cobra.ExactArgs(1),
 		Long: `Register, change and renew what is subscribed to at the provider, so that it sends the events of the plan to this gateway; what is ours and
 not wanted any more is removed after that. A signing secret that the provider gives is kept sealed by the gateway.`,
 		Example: "  sallyport webhooks sync stripe --dry-run\n  sallyport webhooks sync github",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return g.webhooks(cmd, http.MethodPost, webhooksPath(args[0])+"/sync", dry)
+			return g.webhooks(cmd, http.MethodPost, webhooksPath(args[0])+"/sync", w, dry)
 		},
 	}
+	w.flags(cmd)
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "say what would be done, and change nothing")
 	return cmd
 }
@@ -68,7 +84,7 @@ func newWebhooksRemove(g *gateway) *cobra.Command {
 					return err
 				}
 			}
-			return g.webhooks(cmd, http.MethodDelete, webhooksPath(args[0]), dry)
+			return g.webhooks(cmd, http.MethodDelete, webhooksPath(args[0]), whose{}, dry)
 		},
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "say what would be removed, and change nothing")
@@ -91,10 +107,15 @@ func newWebhooksReconcile(g *gateway) *cobra.Command {
 	}
 }
 
-func (g *gateway) webhooks(cmd *cobra.Command, method, path string, dry bool) error {
-	var query url.Values
+func (g *gateway) webhooks(cmd *cobra.Command, method, path string, w whose, dry bool) error {
+	query := url.Values{}
+	for name, value := range map[string]string{"tenant": w.tenant, "connection": w.connection} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
 	if dry {
-		query = url.Values{"dry_run": {"true"}}
+		query.Set("dry_run", "true")
 	}
 	var c api.ComparisonView
 	if err := g.do(cmd.Context(), method, path, query, nil, &c); err != nil {
@@ -104,6 +125,10 @@ func (g *gateway) webhooks(cmd *cobra.Command, method, path string, dry bool) er
 }
 
 func (g *gateway) comparison(c *api.ComparisonView, dry bool) {
+	if c.Later {
+		g.ui.say("it is done for each tenant in the background; sallyport status tells how it stands")
+		return
+	}
 	g.ui.say("events are to be sent to %s: %s", c.URL, strings.Join(c.Events, ", "))
 	if c.ByHand != "" {
 		g.ui.say("this is done by hand: %s", clean(c.ByHand))

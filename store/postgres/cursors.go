@@ -46,6 +46,33 @@ func (s *Store) Cursor(ctx context.Context, id string) (integration.Cursor, erro
 	return c, nil
 }
 
+// Cursors lists tasks whose ids begin with prefix, in the order of their ids.
+func (s *Store) Cursors(ctx context.Context, prefix string, most int) ([]integration.Cursor, error) {
+	if prefix == "" {
+		return nil, errors.New("postgres: cursors are listed by the beginning of their ids")
+	}
+	last := len(prefix) - 1
+	after := prefix[:last] + string(rune(prefix[last]+1))
+	rows, err := s.query(ctx, "SELECT id, due_at, attempts, state FROM cursors WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3", prefix, after, most)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: cursors: %w", err)
+	}
+	var list []integration.Cursor
+	err = each(rows, func(r rowScanner) error {
+		var c integration.Cursor
+		var due sql.NullInt64
+		var state string
+		err := r.Scan(&c.ID, &due, &c.Attempts, &state)
+		c.DueAt, c.State = fromOptional(due), []byte(state)
+		list = append(list, c)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("postgres: cursors: %w", err)
+	}
+	return list, nil
+}
+
 // KnownEvents says which of the provider's ids are those of events that are
 // kept.
 func (s *Store) KnownEvents(ctx context.Context, service, source string, externalIDs []string) (map[string]bool, error) {

@@ -16,6 +16,7 @@ type Reconciling interface {
 	Accept(ctx context.Context, e *integration.Event) (fresh bool, err error)
 	PutCursors(ctx context.Context, ids []string, due time.Time) error
 	Cursor(ctx context.Context, id string) (integration.Cursor, error)
+	Cursors(ctx context.Context, prefix string, most int) ([]integration.Cursor, error)
 	KnownEvents(ctx context.Context, service, source string, externalIDs []string) (map[string]bool, error)
 	PutSubscription(ctx context.Context, s *integration.Subscription) error
 	ForgetSubscription(ctx context.Context, service, connection, externalID string) error
@@ -56,6 +57,13 @@ func testPutCursors(t *testing.T, s Reconciling) {
 		if err != nil || got.ID != id || !got.DueAt.Equal(want) || len(got.State) != 0 || got.Attempts != 0 {
 			t.Errorf("%s: %+v, %v", id, got, err)
 		}
+	}
+	put(start, "reconcile:github/c1", "reconcile:github/c2", "reconcile:githuc", "reconcile:githu")
+	if got, err := s.Cursors(ctx, "reconcile:github/", 10); err != nil || len(got) != 2 || got[0].ID != "reconcile:github/c1" || !got[1].DueAt.Equal(start) {
+		t.Errorf("by the beginning of the id: %+v, %v", got, err)
+	}
+	if got, err := s.Cursors(ctx, "reconcile:github/", 1); err != nil || len(got) != 1 {
+		t.Errorf("the first: %+v, %v", got, err)
 	}
 	if _, err := s.Cursor(ctx, "reconcile:slack"); !errors.Is(err, integration.ErrNotFound) {
 		t.Errorf("a cursor that was never put: %v", err)

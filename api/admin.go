@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"time"
-	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -68,11 +67,13 @@ type EventView struct {
 	ProcessedAt *time.Time          `json:"processed_at,omitempty"`
 	DueAt       *time.Time          `json:"due_at,omitempty"`
 	Headers     map[string][]string `json:"headers,omitempty" doc:"as received, less credentials and signatures"`
-	Payload     string              `json:"payload,omitempty" doc:"the exact bytes, as text"`
+	Payload     string              `json:"payload,omitempty" doc:"the exact bytes, as text; values that the plan redacts are replaced"`
 	PayloadB64  []byte              `json:"payload_base64,omitempty" doc:"the exact bytes, where they are no text"`
 	Deliveries  []DeliveryView      `json:"deliveries,omitempty"`
 }
 
+	Redacted    bool                `json:"redacted,omitempty" doc:"values were taken out, as webhooks.redact of the plan says"`
+	Kept        string              `json:"kept,omitempty" enum:"whole,redacted,nothing" doc:"how much of headers and payload is kept: whole; redacted, so that a replay lacks those values too; nothing, so that it can't be replayed"`
 // DeliveryView is one attempt to hand an event over.
 type DeliveryView struct {
 	ID          string    `json:"id"`
@@ -190,11 +191,7 @@ func (s *server) event(ctx context.Context, in *idInput) (*eventOutput, error) {
 	}
 	view := eventView(&e, deliveries)
 	view.Headers = integration.ShownHeader(e.Header)
-	if utf8.Valid(e.Payload) {
-		view.Payload = string(e.Payload)
-	} else {
-		view.PayloadB64 = e.Payload
-	}
+	s.showPayload(&view, &e)
 	return &eventOutput{Body: view}, nil
 }
 

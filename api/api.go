@@ -24,6 +24,7 @@ import (
 	"github.com/sallyport/sallyport/paginate"
 	"github.com/sallyport/sallyport/plan"
 	"github.com/sallyport/sallyport/receive"
+	"github.com/sallyport/sallyport/redact"
 )
 
 // Records are the events and calls that were kept.
@@ -113,12 +114,13 @@ type Config struct {
 // server holds what the handlers share.
 type server struct {
 	Config
-	services map[string]*Integration
+	services   map[string]*Integration
+	redactions map[string]*redact.Paths
 }
 
 // New returns the handler of everything we serve.
 func New(c Config) http.Handler {
-	s := &server{Config: c, services: make(map[string]*Integration, len(c.Integrations))}
+	s := &server{Config: c, services: make(map[string]*Integration, len(c.Integrations)), redactions: redactions(c.Integrations)}
 	for i := range c.Integrations {
 		s.services[c.Integrations[i].Plan.Service] = &c.Integrations[i]
 	}

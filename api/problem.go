@@ -70,6 +70,8 @@ func (s *server) failed(err error, what string) error {
 	switch {
 	case errors.Is(err, integration.ErrNotFound):
 		return &problem.Problem{Status: http.StatusNotFound, Code: "not_found", Detail: "there is no such " + what}
+	case errors.Is(err, integration.ErrNotKept):
+		return &problem.Problem{Status: http.StatusGone, Code: "not_kept", Detail: "what came in with the " + what + " is not kept any more, so it can't be processed again", Hint: "webhooks.retention and webhooks.redact of the plan say what is kept; the provider may still have it"}
 	case errors.Is(err, integration.ErrState):
 		return &problem.Problem{Status: http.StatusConflict, Code: "wrong_state", Detail: "the " + what + " is being worked on; try again when it has ended"}
 	case errors.Is(err, integration.ErrCursor):

@@ -1,6 +1,9 @@
 package integration
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Kept is how much of what came in with an event is still there (R5.7).
 type Kept int
@@ -11,6 +14,10 @@ const (
 	KeptRedacted Kept = 1 // the payload without the values that its plan names
 	KeptNothing  Kept = 2 // neither; the event's id still tells a repeat
 )
+
+// ErrNotKept: the event can't be processed again, because its payload had its
+// time, or could not be kept without what its plan redacts.
+var ErrNotKept = errors.New("what came in with it is not kept any more")
 
 // Expiry says what of one service's events has had its time.
 type Expiry struct {

@@ -122,12 +122,12 @@ func (s *Store) RetryEvent(ctx context.Context, id string, now time.Time, audit 
 		if err := leaveJobs(t, "id = ?1", id); err != nil {
 			return fmt.Errorf("sqlite: retry of event %s: %w", id, err)
 		}
-		n, err := t.exec(replayEvents+"id = ?1", id, micros(now), nil)
+		n, err := t.exec(replayEvents+"id = ?1 AND kept < 2", id, micros(now), nil)
 		if err != nil {
 			return fmt.Errorf("sqlite: retry of event %s: %w", id, err)
 		}
 		if n == 0 {
-			return t.whyNot("webhook_events", "status", "event", id)
+			return t.whyNotAgain(id)
 		}
 		return insertAudit(t, audit)
 	})

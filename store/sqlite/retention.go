@@ -312,3 +312,15 @@ func keepLess(t *transaction, id string, o *integration.Outcome) error {
 	_, err := t.exec(query, id, int(o.Kept), stored, packed)
 	return err
 }
+
+// whyNotAgain says why an event can't be processed again.
+func (t *transaction) whyNotAgain(id string) error {
+	var kept int
+	if err := t.query(func(r rowScanner) error { return r.Scan(&kept) }, "SELECT kept FROM webhook_events WHERE id = ?", id); err != nil {
+		return fmt.Errorf("sqlite: event %s: %w", id, err)
+	}
+	if integration.Kept(kept) == integration.KeptNothing {
+		return fmt.Errorf("event %s: %w", id, integration.ErrNotKept)
+	}
+	return t.whyNot("webhook_events", "status", "event", id)
+}

@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -86,6 +87,12 @@ func testEmptyPayloads(f *fixture) {
 		}
 		if fresh, err := f.Store.Accept(f.Context(), f.event(func(r *integration.Event) { r.ExternalID = e.ExternalID })); err != nil || fresh {
 			f.Errorf("a repeat of an emptied event: fresh %v, %v", fresh, err)
+		}
+		if err := f.Store.RetryEvent(f.Context(), e.ID, day(60), audit("event.retry", e.ID)); !errors.Is(err, integration.ErrNotKept) {
+			f.Errorf("a retry of an emptied event: %v", err)
+		}
+		if got, _ := f.read(e.ID); got.Status != e.Status && got.Status != integration.EventProcessed {
+			f.Errorf("the refused retry left it %s", got.Status)
 		}
 	}
 	for _, e := range []*integration.Event{failed, waiting, foreign, young} {

@@ -109,6 +109,7 @@ type Config struct {
 	// for them are proxied, their path the provider's from its root. Empty leaves
 	// SERVICE.localhost, which always works.
 	ProxyDomains []string
+	Storage       Storage           // says how large the database is; nil: nobody is told
 }
 
 // server holds what the handlers share.
@@ -127,6 +128,7 @@ func New(c Config) http.Handler {
 	if s.WakeCalls == nil {
 		s.WakeCalls = func() {}
 	}
+	measured   measured
 	if s.WakeJobs == nil {
 		s.WakeJobs = func() {}
 	}
@@ -173,6 +175,7 @@ func describePlainRoutes(document *huma.OpenAPI) {
 		return &huma.Param{Name: name, In: "path", Required: true, Example: example, Schema: &huma.Schema{Type: huma.TypeString}}
 	}
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+	s.storageRoutes(routes)
 		document.AddOperation(&huma.Operation{
 			OperationID: "proxy-" + strings.ToLower(method), Method: method, Path: "/api/v1/integrations/{service}/proxy/{path}",
 			Summary:     "Call any path of the provider, its answer as it came",

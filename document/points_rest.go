@@ -32,12 +32,9 @@ func (w *writer) webhookPoints(l *pointList) {
 	}
 	l.value("E40", "Deadline of the answer", lookDocs, answer)
 	l.value("E41", "The provider's repeats", lookDocs+": schedule, and what disables the address", repeats)
-	keep := "as long as nobody deletes them"
-	if r := hooks.Retention; r != nil && r.IDs != 0 {
-		keep = r.IDs.String()
-	}
 	if len(ids) > 0 {
-		ids = t(ids, ", kept ", keep, w.pending("webhook.retention"))
+		_, keep := hooks.Kept()
+		ids = t(ids, ", kept ", plan.Duration(keep).String(), w.pending("webhook.retention"))
 	}
 	l.value("E42", "Id and how long it is kept", lookDocs+": which value tells one event from another", ids)
 	if hooks.OrderBy != "" {

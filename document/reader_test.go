@@ -61,7 +61,7 @@ func TestSaysWhatIsOpen(t *testing.T) {
 		"| `profile.webhooks` | Is it so? From memory are `retries`, `replay`, `verify.rotation`. |",
 		"| `profile.idempotency` | Is it so? From memory are `max_length`. |",
 		"| This version refuses to serve `production` |",
-		"| `webhook.retention` |",
+		"| `monitoring.notify` |",
 	} {
 		if !strings.Contains(top, want) {
 			t.Errorf("the top does not say %q", want)

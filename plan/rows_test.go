@@ -79,7 +79,7 @@ func TestUnenforced(t *testing.T) {
 		got[r.ID] = true
 	}
 	want := []string{
-		"error.5xx", "monitoring.expect_calls_every", "monitoring.notify", "webhook.redact", "webhook.retention",
+		"error.5xx", "monitoring.expect_calls_every", "monitoring.notify",
 	}
 	if ids := slices.Sorted(maps.Keys(got)); !slices.Equal(ids, want) {
 		t.Errorf("got %v, want %v", ids, want)

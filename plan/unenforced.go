@@ -18,8 +18,6 @@ type notYet struct {
 // unenforced is the whole list. An entry goes when the gateway learns it.
 var unenforced = []notYet{
 	{kind: "error", values: []string{"alert"}, reason: "alert: it stands in the log as an error, with alert=true; nobody is notified yet"},
-	{kind: "webhook", last: "retention", reason: "nothing is deleted yet; events are kept until you delete them"},
-	{kind: "webhook", last: "redact", reason: "paths are not taken out of payloads yet"},
 	{kind: "monitoring", last: "expect_calls_every", reason: "silence is not reported yet"},
 	{kind: "monitoring", last: "notify", reason: "nobody is notified yet"},
 }

@@ -87,13 +87,15 @@ func checkRetention(p *plan.Plan, _ Options) []answer {
 		return absent(noWebhooks)
 	}
 	r := p.Webhooks.Retention
+	payload, ids := p.Webhooks.Kept()
+	said := fmt.Sprintf("exact bytes are kept for %s, ids for %s", plan.Duration(payload), plan.Duration(ids))
 	switch {
-	case r == nil || r.Payload == 0:
-		return []answer{{outcome: Fail, path: "webhooks", message: "payloads are kept without an end"}}
-	case r.IDs != 0 && r.IDs < r.Payload:
-		return []answer{{outcome: Fail, path: "webhooks.retention.ids", message: fmt.Sprintf("ids are forgotten after %s, before their payloads; a late repeat would count as new", r.IDs)}}
+	case r == nil:
+		return pass(said + ": the plan says nothing else")
+	case r.IDs != 0 && time.Duration(r.IDs) < payload:
+		return []answer{{outcome: Fail, path: "webhooks.retention.ids", message: fmt.Sprintf("ids can't be forgotten after %s, before their payloads after %s: they are kept as long", r.IDs, plan.Duration(payload))}}
 	}
-	return passAt("webhooks.retention", fmt.Sprintf("exact bytes are kept for %s", r.Payload))
+	return passAt("webhooks.retention", said)
 }
 
 // checkOrder keeps E43.

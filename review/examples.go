@@ -57,7 +57,7 @@ var examples = map[string]Example{
 	},
 	"R7.1.11": {
 		Good: "webhooks:\n  events:\n    invoice.paid: {map: customer, to: app}\n  retention: {payload: 30d, ids: 90d}\n",
-		Bad:  "webhooks:\n  events:\n    invoice.paid: {map: customer, to: app}\n",
+		Bad:  "webhooks:\n  events:\n    invoice.paid: {map: customer, to: app}\n  retention: {payload: 90d, ids: 30d}\n",
 	},
 	"R7.1.12": {
 		Bad: "mappings:\n  customer:\n    - {external: id, type: string, internal: id, as: string}\n  invoice:\n    - {external: id, type: string, internal: id, as: string}\n",

@@ -118,7 +118,7 @@ var table = []Rule{
 		ID: "R7.1.11", Severity: Warning, Source: fourteen, check: checkRetention,
 		Title: "Raw payloads are stored, for a declared time",
 		Why:   "Without the bytes nothing can be replayed or proven; kept for ever they are a liability.",
-		Fix:   "Set webhooks.retention.payload, and ids at least as long.",
+		Fix:   "Set webhooks.retention.ids to as long as payload at least; without either it is 90d and 30d.",
 	},
 	{
 		ID: "R7.1.12", Severity: Warning, Source: fourteen, check: checkTests,

@@ -56,7 +56,7 @@ func orderKey(e *integration.Event) *string {
 const claimInLine = `WITH due AS MATERIALIZED (
 	SELECT seq, order_key, status FROM webhook_events
 	WHERE ` + waitingLine + ` AND coalesce(lease_until, due_at) <= $3
-	ORDER BY coalesce(lease_until, due_at), seq LIMIT $4 FOR UPDATE SKIP LOCKED
+	ORDER BY coalesce(lease_until, due_at), seq LIMIT $7 FOR UPDATE SKIP LOCKED
 ), judged AS MATERIALIZED (
 	SELECT due.seq, due.status = 'processing' OR (first.seq = due.seq AND lent.seq IS NULL) AS turn,
 		CASE WHEN first.seq = due.seq THEN lent.at ELSE first.at END AS at, first.parked
@@ -67,13 +67,15 @@ const claimInLine = `WITH due AS MATERIALIZED (
 	LEFT JOIN LATERAL (SELECT l.seq, l.lease_until AS at FROM webhook_events l
 		WHERE l.status = 'processing' AND l.order_key IS NOT NULL AND l.order_key = due.order_key AND l.seq <> due.seq
 		LIMIT 1) lent ON true
+), chosen AS (
+	SELECT seq FROM judged WHERE turn ORDER BY seq LIMIT $4
 ), put_off AS (
 	UPDATE webhook_events e SET parked = judged.parked,
 		due_at = CASE WHEN judged.parked IS NULL THEN least(greatest(judged.at, $3 + $5), $3 + $6) END
 	FROM judged WHERE e.seq = judged.seq AND NOT judged.turn
 )
 UPDATE webhook_events e SET status = 'processing', attempts = attempts + 1, lease_owner = $1, lease_until = $2
-FROM judged WHERE e.seq = judged.seq AND judged.turn
+FROM chosen WHERE e.seq = chosen.seq
 RETURNING e.` + eventColumns + wholeColumns + queueColumns
 
 // someInLine says whether events with an order wait, and whether one is due.
@@ -113,8 +115,8 @@ func (q EventQueue) claimOrdered(ctx context.Context, c lease.Claim, most int) (
 		return nil, nil
 	}
 	for round := 0; round < lineRounds && len(held) < most; round++ {
-		some, err := q.claim(ctx, claimInLine, c.Owner, micros(c.Until), micros(c.Now), min(most-len(held), lineMost),
-			putOffLeast.Microseconds(), putOffMost.Microseconds())
+		some, err := q.claim(ctx, claimInLine, c.Owner, micros(c.Until), micros(c.Now), most-len(held),
+			putOffLeast.Microseconds(), putOffMost.Microseconds(), lineMost)
 		var p *pgconn.PgError
 		switch {
 		case errors.As(err, &p) && p.Code == codeUnique: // another instance was quicker; nothing was lent

@@ -117,5 +117,6 @@ func (s *Store) Unpark(ctx context.Context, destination string, now time.Time, m
 	if err != nil {
 		return 0, fmt.Errorf("postgres: events parked for %s: %w", destination, err)
 	}
+	s.lines.told() // perhaps
 	return n, nil
 }

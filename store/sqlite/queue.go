@@ -81,16 +81,30 @@ func (q EventQueue) Claim(ctx context.Context, c lease.Claim) ([]lease.Held[inte
 }
 
 // claim lends rows within a transaction. Those with an order have half of the
-// limit, and all that the others leave.
+// limit, and all that the others leave. Of the others the oldest are lent; when
+// there is more than can be lent, they have a quarter and the rest goes to
+// tenants by turns: one with very many events waits behind itself.
 func (q EventQueue) claim(t *transaction, c lease.Claim, loans *[]loan) error {
-	if err := claimOrdered(t, c, (c.Limit+1)/2, loans); err != nil {
+	half := (c.Limit + 1) / 2
+	if err := claimOrdered(t, c, half, loans); err != nil {
 		return err
 	}
-	inLine := len(*loans)
-	if err := lend(t, loans, claimDue, c.Owner, micros(c.Until), micros(c.Now), c.Limit-inLine); err != nil {
-		return err
+	inLine, turn := len(*loans), &q.s.writer.turns
+	if left := c.Limit - inLine; turn.behind && left > 1 {
+		if err := lend(t, loans, claimDue, c.Owner, micros(c.Until), micros(c.Now), (left+3)/4); err != nil {
+			return err
+		}
+		if err := q.claimTurns(t, c, c.Limit-len(*loans), loans); err != nil {
+			return err
+		}
 	}
-	if left := c.Limit - len(*loans); left > 0 && inLine == (c.Limit+1)/2 {
+	if left := c.Limit - len(*loans); left > 0 {
+		if err := lend(t, loans, claimDue, c.Owner, micros(c.Until), micros(c.Now), left); err != nil {
+			return err
+		}
+	}
+	turn.behind = len(*loans) == c.Limit
+	if left := c.Limit - len(*loans); left > 0 && inLine == half {
 		return claimOrdered(t, c, left, loans)
 	}
 	return nil

@@ -59,6 +59,7 @@ type writer struct {
 	lastCommit      atomic.Int64 // microseconds; 0 before the first and after a failure
 
 	insert    inserter
+	turns     turns                        // of tenants, when events are behind
 	beforeEnd atomic.Pointer[func() error] // tests let a commit fail here; nil otherwise
 }
 

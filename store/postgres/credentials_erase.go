@@ -22,6 +22,7 @@ func (s *Store) EraseKeys(ctx context.Context, tenant string, audit integration.
 			{new(int), "DELETE FROM refresh_intents WHERE connection_id IN (SELECT id FROM connections WHERE tenant_id = $1)"},
 			{&erased.Flows, "DELETE FROM oauth_states WHERE tenant_id = $1"},
 			{new(int), "DELETE FROM subscriptions WHERE tenant_id = $1"},
+			{new(int), "DELETE FROM cursors WHERE substr(id, strpos(id, '/') + 1) IN (SELECT id FROM connections WHERE tenant_id = $1)"},
 			{&erased.Connections, "DELETE FROM connections WHERE tenant_id = $1"},
 		} {
 			n, err := t.exec(step.statement, tenant)
@@ -108,7 +109,7 @@ func (s *Store) Checkpoint(ctx context.Context) error {
 	if _, err := conn.Exec(ctx, "SET statement_timeout = 0"); err != nil { // it takes as long as the tables are large
 		return fmt.Errorf("postgres: checkpoint: %w", err)
 	}
-	_, err = conn.Exec(ctx, "VACUUM webhook_events, deliveries, calls, attempts, credentials, connections, oauth_states, tenant_keys, refresh_intents, credential_uses")
+	_, err = conn.Exec(ctx, "VACUUM webhook_events, deliveries, calls, attempts, credentials, connections, oauth_states, tenant_keys, refresh_intents, credential_uses, subscriptions, cursors")
 	if _, again := conn.Exec(context.WithoutCancel(ctx), "RESET statement_timeout"); again != nil && err == nil {
 		err = again
 	}

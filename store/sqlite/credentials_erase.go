@@ -23,6 +23,7 @@ func (s *Store) EraseKeys(ctx context.Context, tenant string, audit integration.
 				{new(int), "DELETE FROM refresh_intents WHERE connection_id IN (SELECT id FROM connections WHERE tenant_id = ?)"},
 				{&erased.Flows, "DELETE FROM oauth_states WHERE tenant_id = ?"},
 				{new(int), "DELETE FROM subscriptions WHERE tenant_id = ?"},
+				{new(int), "DELETE FROM cursors WHERE substr(id, instr(id, '/') + 1) IN (SELECT id FROM connections WHERE tenant_id = ?)"},
 				{&erased.Connections, "DELETE FROM connections WHERE tenant_id = ?"},
 			} {
 				n, err := t.exec(step.statement, tenant)

@@ -165,10 +165,22 @@ func testErase(f *fixture) {
 		}
 	}
 	f.flush()
+	tasks := f.Store.(interface {
+		PutCursors(ctx context.Context, ids []string, due time.Time) error
+		Cursors(ctx context.Context, prefix string, most int) ([]integration.Cursor, error)
+	})
+	if err := tasks.PutCursors(f.Context(), []string{"reconcile:shopify/c1", "subscription:shopify/c1", "reconcile:shopify/c2", "reconcile:shopify"}, start); err != nil {
+		f.Fatal(err)
+	}
 
 	erased, err := f.Store.EraseKeys(f.Context(), "acme", audit("tenant.erase", "acme"))
 	if err != nil {
 		f.Fatal(err)
+	}
+	for prefix, want := range map[string]int{"reconcile:": 2, "subscription:": 0} {
+		if left, err := tasks.Cursors(f.Context(), prefix, 10); err != nil || len(left) != want {
+			f.Errorf("tasks left: %v, %v", left, err)
+		}
 	}
 	for more := true; more; {
 		var part integration.Erasure

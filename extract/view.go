@@ -50,7 +50,7 @@ func parseNested(expr, outer, inner string) (Path, error) {
 	switch kind := into.Kind(); kind {
 	case JSON, XML, Member, Nested:
 	default:
-		return Path{}, fmt.Errorf("path %q: behind > stands json:, xml: or member:", expr)
+		return Path{}, fmt.Errorf("path %q: behind > there must be json:, xml: or member: and a place", expr)
 	}
 	v.outer, v.inner = &from, &into
 	return Path{expr: expr, kind: Nested, name: expr, view: v}, nil

@@ -30,6 +30,9 @@ const (
 // clock is the time of the tests; signatures are made for it.
 var clock = time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
 
+// quiet is a log that nobody reads.
+var quiet = slog.New(slog.DiscardHandler)
+
 // inbox is a store in memory that can be told to fail.
 type inbox struct {
 	mu     sync.Mutex

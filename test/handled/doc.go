@@ -1,0 +1,3 @@
+// Package handled proves by killing that handlers in the transaction of their
+// event write exactly once.
+package handled

@@ -48,6 +48,7 @@ type App struct {
 	erasure    *vault.ErasureKeys // nil: there are none
 	hearing    *vault.Hearing     // of leaks and erasures
 	holding    *holding           // our hold on providers' events
+	arrivals   *api.Arrivals      // of events, for those who listen
 	entrusting *entrusting        // signing secrets that providers delivered
 	keeping    *keeping           // less than came in
 	commits    *transacting       // handlers in their event's transaction
@@ -76,7 +77,7 @@ func New(ctx context.Context, c Config) (*App, error) {
 	c = c.withDefaults()
 	plans, err := loadPlans(c.Plans)
 	problems := []error{err}
-	a := &App{config: c, services: make(map[string]*service, len(plans)), resolver: vault.NewResolver(c.LookupEnv)}
+	a := &App{config: c, services: make(map[string]*service, len(plans)), resolver: vault.NewResolver(c.LookupEnv), arrivals: api.NewArrivals()}
 	for _, p := range plans {
 		secrets, err := vault.OpenWith(ctx, p, c.Environment, a.resolver)
 		if err != nil {
@@ -162,7 +163,7 @@ func (a *App) wire(ctx context.Context) error {
 	a.runner, err = lease.New(lease.Config[integration.Event, integration.Outcome]{
 		Queue:    writtenQueue{a.store.EventQueue(), a.commits},
 		Owner:    a.commits.owner,
-		Handle:   a.keeping.handle(a.deliverer.Deliver),
+		Handle:   a.keeping.handle(a.echoed(a.deliverer.Deliver)),
 		Panicked: func(_ integration.Event, cause any) integration.Outcome { return a.deliverer.Panicked(cause) },
 		Released: integration.Outcome{Status: integration.EventReceived, Released: true},
 		Workers:  a.config.Workers, Grace: a.config.Grace, Now: a.config.Now, Log: a.config.Log,
@@ -178,7 +179,7 @@ func (a *App) wire(ctx context.Context) error {
 	}
 	a.handler = api.New(api.Config{
 		Integrations: outgoing, Records: a.store, Keys: a.store, Drift: a.store, Uses: a.store, Connections: a.connecting.served(), Custody: a.custody(),
-		Subscriptions: a.holding.subscriptions, Finder: a.holding.finder, Previewer: a.deliverer, Arrivals: a.arrivals, Receiver: receiver, Wake: a.runner.Wake, WakeCalls: a.queue.Wake, WakeJobs: a.queue.WakeJobs,
+		Subscriptions: a.holding.subscriptions, Finder: a.holding.finder, Previewer: a.deliverer, Arrivals: a.arrivals, Receiver: receiver, Echo: a.isEcho, Wake: a.runner.Wake, WakeCalls: a.queue.Wake, WakeJobs: a.queue.WakeJobs,
 		Storage: a.store, Log: a.config.Log, Now: a.config.Now, Version: a.config.Version, BodyLimit: a.config.BodyLimit,
 		ProxyBodyLimit: a.config.ProxyBodyLimit, ProxyDomains: a.config.ProxyDomains,
 	})
@@ -220,7 +221,7 @@ func (a *App) calls(s *service) error {
 func (a *App) tell(ctx context.Context, e *integration.Event) error {
 	fresh, err := a.store.Accept(ctx, e)
 	if fresh {
-		a.runner.Wake()
+		a.arrived(e)
 	}
 	return err
 }
@@ -248,7 +249,7 @@ func (a *App) receiving() receive.Config {
 	c := receive.Config{
 		Inbox: a.keeping.inbox(a.store), PublicURL: a.config.PublicURL, BodyLimit: a.config.WebhookLimit, Memory: a.config.WebhookMemory,
 		Forwarders: a.config.Forwarders, Log: a.config.Log, Now: a.config.Now,
-		Received: func(*integration.Event) { a.runner.Wake() },
+		Received: a.arrived,
 	}
 	for _, name := range a.Services() {
 		s := a.services[name]
@@ -368,10 +369,11 @@ func (a *App) Run(ctx context.Context) error {
 	var working sync.WaitGroup
 	working.Go(func() { a.queue.Run(ctx) })
 	working.Go(func() { a.usage.Run(ctx) })
+	working.Go(func() { a.keeping.run(ctx, a) })
 	working.Go(func() { a.hearing.Run(ctx) })
+	working.Go(func() { a.listening(ctx) })
 	working.Go(func() { a.holding.run(ctx, a) })
 	working.Go(func() { a.learnEntrustedOften(ctx) })
-	working.Go(func() { a.keeping.run(ctx, a) })
 	if c := a.connecting; c != nil {
 		working.Go(func() { c.runner.Run(ctx) })
 		working.Go(func() { c.connections.Tidy(ctx) })

@@ -55,6 +55,7 @@ type logsInput struct {
 type EventView struct {
 	ID          string              `json:"id"`
 	Service     string              `json:"service"`
+	Source      string              `json:"source,omitempty" doc:"the inbound address of the service it came by; absent for the main one"`
 	Tenant      string              `json:"tenant,omitempty"`
 	ExternalID  string              `json:"external_id" doc:"the provider's id"`
 	Type        string              `json:"type"`
@@ -66,19 +67,25 @@ type EventView struct {
 	ReceivedAt  time.Time           `json:"received_at"`
 	ProcessedAt *time.Time          `json:"processed_at,omitempty"`
 	DueAt       *time.Time          `json:"due_at,omitempty"`
+	Replays     int                 `json:"replays,omitempty" doc:"how many times it was processed again because a person asked for it; not in lists"`
+	ReplayedAt  *time.Time          `json:"replayed_at,omitempty" doc:"when it was last asked for"`
+	Job         string              `json:"job,omitempty" doc:"the job that asked"`
 	Headers     map[string][]string `json:"headers,omitempty" doc:"as received, less credentials and signatures"`
 	Payload     string              `json:"payload,omitempty" doc:"the exact bytes, as text; values that the plan redacts are replaced"`
 	PayloadB64  []byte              `json:"payload_base64,omitempty" doc:"the exact bytes, where they are no text"`
+	Redacted    bool                `json:"redacted,omitempty" doc:"values were taken out, as webhooks.redact of the plan says"`
+	Kept        string              `json:"kept,omitempty" enum:"whole,redacted,nothing" doc:"how much of headers and payload is kept: whole; redacted, so that a replay lacks those values too; nothing, so that it can't be replayed"`
+	Batch       *BatchView          `json:"batch,omitempty" doc:"where it stood in a request that carried several"`
+	Echo        bool                `json:"echo,omitempty" doc:"a call of ours caused it, as webhooks.echo of the plan tells"`
 	Deliveries  []DeliveryView      `json:"deliveries,omitempty"`
 }
 
-	Redacted    bool                `json:"redacted,omitempty" doc:"values were taken out, as webhooks.redact of the plan says"`
-	Kept        string              `json:"kept,omitempty" enum:"whole,redacted,nothing" doc:"how much of headers and payload is kept: whole; redacted, so that a replay lacks those values too; nothing, so that it can't be replayed"`
 // DeliveryView is one attempt to hand an event over.
 type DeliveryView struct {
 	ID          string    `json:"id"`
 	Destination string    `json:"destination"`
 	Attempt     int       `json:"attempt"`
+	Replay      int       `json:"replay,omitempty" doc:"which replay it belongs to; absent the first time"`
 	State       string    `json:"state"`
 	Status      int       `json:"status,omitempty" doc:"the destination's HTTP status"`
 	Error       string    `json:"error,omitempty"`
@@ -192,6 +199,7 @@ func (s *server) event(ctx context.Context, in *idInput) (*eventOutput, error) {
 	view := eventView(&e, deliveries)
 	view.Headers = integration.ShownHeader(e.Header)
 	s.showPayload(&view, &e)
+	s.showArrival(ctx, &view, &e)
 	return &eventOutput{Body: view}, nil
 }
 
@@ -262,16 +270,17 @@ func (s *server) entry(ctx context.Context, action, target, detail string) integ
 
 func eventView(e *integration.Event, deliveries []integration.Delivery) EventView {
 	v := EventView{
-		ID: e.ID, Service: e.Service, Tenant: e.Tenant, ExternalID: e.ExternalID, Type: e.Type, Subject: e.Subject,
+		ID: e.ID, Service: e.Service, Source: e.Source, Tenant: e.Tenant, ExternalID: e.ExternalID, Type: e.Type, Subject: e.Subject,
 		Status: string(e.Status), Attempts: e.Attempts, Error: e.Error,
 		OccurredAt: known(e.OccurredAt), ReceivedAt: e.ReceivedAt, ProcessedAt: known(e.ProcessedAt),
+		Replays: e.Replays, ReplayedAt: known(e.ReplayedAt), Job: e.Job,
 	}
 	if !e.Status.Final() {
 		v.DueAt = known(e.DueAt)
 	}
 	for _, d := range deliveries {
 		v.Deliveries = append(v.Deliveries, DeliveryView{
-			ID: d.ID, Destination: d.Destination, Attempt: d.Attempt, State: string(d.State), Status: d.Status,
+			ID: d.ID, Destination: d.Destination, Attempt: d.Attempt, Replay: d.Replay, State: string(d.State), Status: d.Status,
 			Error: d.Error, StartedAt: d.StartedAt, TookMS: milliseconds(d.Took),
 		})
 	}

@@ -43,8 +43,17 @@ type Records interface {
 	CancelCall(ctx context.Context, id string, now time.Time, finished *integration.Event, audit integration.AuditEntry) error
 	// CreateJob begins to put many kept calls back, and counts them.
 	CreateJob(ctx context.Context, j *integration.Job, audit integration.AuditEntry) error
+	// CountEventJob says how many events a job would be about, and how many of them
+	// it would skip.
+	CountEventJob(ctx context.Context, f integration.Filter) (total, skipped int, err error)
 	Job(ctx context.Context, id string) (integration.Job, error)
 	CancelJob(ctx context.Context, id string, now time.Time, audit integration.AuditEntry) error
+	// EventsAfter reads events whole, in the order they came, behind a position.
+	EventsAfter(ctx context.Context, f integration.Filter, position int64) (events []integration.Event, next int64, err error)
+	// EventsSince is a position before all that came at a time or later, and
+	// LastEvent the one behind all that came.
+	EventsSince(ctx context.Context, since time.Time) (position int64, err error)
+	LastEvent(ctx context.Context) (position int64, err error)
 	Ping(ctx context.Context) error
 }
 
@@ -94,10 +103,16 @@ type Config struct {
 	Custody       Custody           // of secrets and of what is kept of tenants
 	Drift         Drift             // may be nil: no drift is kept, and the list is empty
 	Uses          Uses              // may be nil: no use of credentials is kept, and the list is empty
+	Previewer     Previewer         // says what events would come to; nil: none are previewed, and listeners get them as they came
+	Arrivals      *Arrivals         // tells listeners of events; nil: they look from time to time
 	Receiver      *receive.Receiver // mounted at /api/webhooks/
 	Wake          func()            // called when an event became due
+	// Echo looks up whether a call of ours caused an event; nil: only what its door
+	// saw is told.
+	Echo          func(ctx context.Context, e *integration.Event) (bool, error)
 	WakeCalls     func()            // called when a call was put into the queue; nil: it is found by itself
 	WakeJobs      func()            // called when a job began; nil: it is found by itself
+	Storage       Storage           // says how large the database is; nil: nobody is told
 	Log           *slog.Logger
 	Now           func() time.Time
 	Version       string
@@ -109,7 +124,6 @@ type Config struct {
 	// for them are proxied, their path the provider's from its root. Empty leaves
 	// SERVICE.localhost, which always works.
 	ProxyDomains []string
-	Storage       Storage           // says how large the database is; nil: nobody is told
 }
 
 // server holds what the handlers share.
@@ -117,6 +131,7 @@ type server struct {
 	Config
 	services   map[string]*Integration
 	redactions map[string]*redact.Paths
+	measured   measured
 }
 
 // New returns the handler of everything we serve.
@@ -128,7 +143,9 @@ func New(c Config) http.Handler {
 	if s.WakeCalls == nil {
 		s.WakeCalls = func() {}
 	}
-	measured   measured
+	if s.Arrivals == nil {
+		s.Arrivals = NewArrivals()
+	}
 	if s.WakeJobs == nil {
 		s.WakeJobs = func() {}
 	}
@@ -153,12 +170,15 @@ func New(c Config) http.Handler {
 	s.callRoutes(routes)
 	s.jobRoutes(routes)
 	s.adminRoutes(routes)
+	s.replayRoutes(routes)
+	s.listenRoutes(routes)
 	s.driftRoutes(routes)
 	s.standingRoutes(routes)
 	s.subscriptionRoutes(routes)
 	s.healthRoutes(routes)
 	s.connectRoutes(routes, mux)
 	s.secretRoutes(routes)
+	s.storageRoutes(routes)
 	describePlainRoutes(routes.OpenAPI())
 	mux.Handle(receive.Prefix, c.Receiver)
 	mux.Handle("/api/v1/integrations/{service}/proxy/{path...}", http.HandlerFunc(s.proxy))
@@ -175,7 +195,6 @@ func describePlainRoutes(document *huma.OpenAPI) {
 		return &huma.Param{Name: name, In: "path", Required: true, Example: example, Schema: &huma.Schema{Type: huma.TypeString}}
 	}
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-	s.storageRoutes(routes)
 		document.AddOperation(&huma.Operation{
 			OperationID: "proxy-" + strings.ToLower(method), Method: method, Path: "/api/v1/integrations/{service}/proxy/{path}",
 			Summary:     "Call any path of the provider, its answer as it came",

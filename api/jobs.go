@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -17,8 +18,8 @@ func (s *server) jobRoutes(routes huma.API) {
 	admin := s.withKey(integration.ScopeAdmin)
 	huma.Register(routes, huma.Operation{
 		OperationID: "retry-many", Method: http.MethodPost, Path: "/api/v1/admin/integrations/{service}/retry",
-		Summary:     "Make many kept calls again",
-		Description: "Puts the calls that match the filter back into the queue, each under its own id and idempotency key. It goes on after a crash. Calls of unknown outcome are only made again when the filter says so.",
+		Summary:     "Make many kept calls again, or process many events again",
+		Description: "Puts the calls that match the filter back into the queue, each under its own id and idempotency key. It goes on after a crash. Calls of unknown outcome are only made again when the filter says so. With kind event it is about events that are over, whatever became of them: they are delivered again from what came, with the plan as it is now, the oldest first, and few at a time, so that what comes meanwhile is not held up.",
 		Tags:        []string{"admin"}, Security: secured, Middlewares: admin, DefaultStatus: http.StatusAccepted,
 	}, s.retryMany)
 	huma.Register(routes, huma.Operation{
@@ -28,45 +29,88 @@ func (s *server) jobRoutes(routes huma.API) {
 	huma.Register(routes, huma.Operation{
 		OperationID: "cancel-job", Method: http.MethodPost, Path: "/api/v1/admin/jobs/{id}/cancel",
 		Summary:     "Stop a job",
-		Description: "Its calls that have not had their turn are kept as they were before.",
+		Description: "Its calls and events that have not had their turn are kept as they were before.",
 		Tags:        []string{"admin"}, Security: secured, Middlewares: admin,
 	}, s.cancelJob)
 }
 
-// JobFilter says which kept calls a job is about. What is left out does not
-// restrict.
+// JobFilter says which kept calls, or which events, a job is about. What is left
+// out does not restrict.
 type JobFilter struct {
-	State    string    `json:"state,omitempty" enum:"failed,unknown" default:"failed" doc:"unknown: calls that may have had their effect; look at the provider first"`
-	Endpoint string    `json:"endpoint,omitempty" maxLength:"200"`
+	State    string    `json:"state,omitempty" enum:"failed,unknown" doc:"of calls; failed where nothing is said. unknown: calls that may have had their effect; look at the provider first"`
+	Endpoint string    `json:"endpoint,omitempty" maxLength:"200" doc:"of calls"`
+	Status   string    `json:"status,omitempty" enum:"processed,failed,ignored" doc:"of events; those that wait or are in work are never touched"`
+	Type     string    `json:"type,omitempty" maxLength:"200" doc:"of events"`
+	Source   string    `json:"source,omitempty" maxLength:"200" doc:"of events: the inbound address of the service they came by"`
 	Tenant   string    `json:"tenant,omitempty" maxLength:"200"`
 	Query    string    `json:"q,omitempty" maxLength:"200" doc:"part of an id, a path or a failure"`
-	Since    time.Time `json:"since,omitzero" doc:"RFC 3339; by when the call was made first"`
+	Since    time.Time `json:"since,omitzero" doc:"RFC 3339; by when the call was made first, or the event received"`
 	Until    time.Time `json:"until,omitzero" doc:"RFC 3339"`
+}
+
+// of says the same to the store. It is a problem when the filter has what the
+// kind knows nothing of.
+func (f *JobFilter) of(kind integration.JobKind, service string) (integration.Filter, *problem.Problem) {
+	out := integration.Filter{Service: service, Tenant: f.Tenant, Query: f.Query, Since: f.Since, Until: f.Until}
+	wrong := f.Status != "" || f.Type != "" || f.Source != ""
+	if out.Status, out.Type = f.State, f.Endpoint; out.Status == "" {
+		out.Status = string(integration.CallFailed)
+	}
+	if kind == integration.JobEvents {
+		wrong = f.State != "" || f.Endpoint != ""
+		out.Status, out.Type, out.Source = f.Status, f.Type, f.Source
+	}
+	if wrong {
+		return out, &problem.Problem{
+			Status: http.StatusUnprocessableEntity, Code: "invalid_filter", Detail: "the filter names what a job about " + string(kind) + "s does not know",
+			Hint: "of calls there are state and endpoint, of events status, type and source",
+		}
+	}
+	return out, nil
+}
+
+func jobFilter(kind integration.JobKind, f integration.Filter) JobFilter {
+	out := JobFilter{Tenant: f.Tenant, Query: f.Query, Since: f.Since, Until: f.Until}
+	if kind == integration.JobEvents {
+		out.Status, out.Type, out.Source = f.Status, f.Type, f.Source
+	} else {
+		out.State, out.Endpoint = f.Status, f.Type
+	}
+	return out
 }
 
 type retryManyInput struct {
 	Service string `path:"service" example:"stripe"`
 	Body    struct {
+		Kind   string    `json:"kind,omitempty" enum:"call,event" default:"call"`
 		Filter JobFilter `json:"filter"`
+		DryRun bool      `json:"dry_run,omitempty" doc:"of events: only count them; nothing is written, and the answer is 200 with a job that has no id"`
 	}
 }
 
 // JobView is a job as we show it.
 type JobView struct {
-	ID         string     `json:"id"`
-	Service    string     `json:"service"`
-	State      string     `json:"state" enum:"running,finished,canceled"`
-	Filter     JobFilter  `json:"filter"`
-	Actor      string     `json:"actor" doc:"who asked"`
-	Total      int        `json:"total" doc:"calls that matched when it began"`
-	Queued     int        `json:"queued" doc:"of them, put into the queue so far"`
-	Done       int        `json:"done" doc:"of those, made and over"`
-	Failed     int        `json:"failed" doc:"of those, with a person again"`
-	CreatedAt  time.Time  `json:"created_at"`
-	FinishedAt *time.Time `json:"finished_at,omitempty"`
+	ID            string     `json:"id"`
+	Kind          string     `json:"kind" enum:"call,event"`
+	Service       string     `json:"service"`
+	State         string     `json:"state" enum:"running,finished,canceled"`
+	Filter        JobFilter  `json:"filter"`
+	Actor         string     `json:"actor" doc:"who asked"`
+	Total         int        `json:"total" doc:"calls or events that matched when it began"`
+	Queued        int        `json:"queued" doc:"of them, put into the queue so far"`
+	Done          int        `json:"done" doc:"of those, made or processed, and over"`
+	Failed        int        `json:"failed" doc:"of those, with a person again"`
+	Skipped       int        `json:"skipped,omitempty" doc:"events that can't be processed again"`
+	SkippedReason string     `json:"skipped_reason,omitempty"`
+	CreatedAt     time.Time  `json:"created_at"`
+	FinishedAt    *time.Time `json:"finished_at,omitempty"`
 }
 
+// skippedReason is why a job leaves events out.
+const skippedReason = "what came is not kept any more: webhooks.retention.payload has passed, or the payload could not be redacted"
+
 type jobOutput struct {
+	Status   int
 	Location string `header:"Location"`
 	Body     JobView
 }
@@ -75,21 +119,42 @@ func (s *server) retryMany(ctx context.Context, in *retryManyInput) (*jobOutput,
 	if _, ok := s.services[in.Service]; !ok {
 		return nil, unknownService(in.Service)
 	}
-	f := in.Body.Filter
-	j := integration.Job{
-		ID: newID(), Service: in.Service, State: integration.JobRunning, Actor: actor(ctx), CreatedAt: s.Now().UTC(),
-		Filter: integration.Filter{
-			Service: in.Service, Tenant: f.Tenant, Status: f.State, Type: f.Endpoint, Query: f.Query, Since: f.Since, Until: f.Until,
-		},
+	kind := integration.JobKind(in.Body.Kind)
+	filter, p := in.Body.Filter.of(kind, in.Service)
+	if p != nil {
+		return nil, p
 	}
-	if err := s.Records.CreateJob(ctx, &j, s.entry(ctx, "job.create", j.ID, "make "+f.State+" calls of "+in.Service+" again")); err != nil {
+	j := integration.Job{
+		ID: newID(), Kind: kind, Service: in.Service, State: integration.JobRunning, Actor: actor(ctx), CreatedAt: s.Now().UTC(), Filter: filter,
+	}
+	if in.Body.DryRun {
+		return s.countJob(ctx, &j)
+	}
+	what := "make " + filter.Status + " calls of " + in.Service + " again"
+	if kind == integration.JobEvents {
+		what = strings.Join(strings.Fields("process "+filter.Status+" events of "+in.Service+" again"), " ")
+	}
+	if err := s.Records.CreateJob(ctx, &j, s.entry(ctx, "job.create", j.ID, what)); err != nil {
 		return nil, s.failed(err, "job")
 	}
 	s.WakeJobs()
 	if j.Total == 0 {
 		j.State, j.FinishedAt = integration.JobFinished, j.CreatedAt
 	}
-	return &jobOutput{Location: "/api/v1/admin/jobs/" + j.ID, Body: jobView(&j)}, nil
+	return &jobOutput{Status: http.StatusAccepted, Location: "/api/v1/admin/jobs/" + j.ID, Body: jobView(&j)}, nil
+}
+
+// countJob says what a job would be about.
+func (s *server) countJob(ctx context.Context, j *integration.Job) (*jobOutput, error) {
+	if j.Kind != integration.JobEvents {
+		return nil, &problem.Problem{Status: http.StatusUnprocessableEntity, Code: "no_dry_run", Detail: "calls can't be counted without a job", Hint: "GET …/logs?kind=call&status=failed lists them"}
+	}
+	var err error
+	if j.Total, j.Skipped, err = s.Records.CountEventJob(ctx, j.Filter); err != nil {
+		return nil, s.failed(err, "job")
+	}
+	j.ID, j.State = "", integration.JobFinished
+	return &jobOutput{Status: http.StatusOK, Body: jobView(j)}, nil
 }
 
 func (s *server) job(ctx context.Context, in *idInput) (*jobOutput, error) {
@@ -97,7 +162,7 @@ func (s *server) job(ctx context.Context, in *idInput) (*jobOutput, error) {
 	if err != nil {
 		return nil, s.failed(err, "job")
 	}
-	return &jobOutput{Body: jobView(&j)}, nil
+	return &jobOutput{Status: http.StatusOK, Body: jobView(&j)}, nil
 }
 
 func (s *server) cancelJob(ctx context.Context, in *idInput) (*jobOutput, error) {
@@ -112,11 +177,15 @@ func (s *server) cancelJob(ctx context.Context, in *idInput) (*jobOutput, error)
 }
 
 func jobView(j *integration.Job) JobView {
-	return JobView{
-		ID: j.ID, Service: j.Service, State: string(j.State), Actor: j.Actor, Total: j.Total, Queued: j.Queued, Done: j.Done, Failed: j.Failed,
-		CreatedAt: j.CreatedAt, FinishedAt: known(j.FinishedAt),
-		Filter: JobFilter{State: j.Filter.Status, Endpoint: j.Filter.Type, Tenant: j.Filter.Tenant, Query: j.Filter.Query, Since: j.Filter.Since, Until: j.Filter.Until},
+	v := JobView{
+		ID: j.ID, Kind: string(j.Kind), Service: j.Service, State: string(j.State), Actor: j.Actor,
+		Total: j.Total, Queued: j.Queued, Done: j.Done, Failed: j.Failed, Skipped: j.Skipped,
+		CreatedAt: j.CreatedAt, FinishedAt: known(j.FinishedAt), Filter: jobFilter(j.Kind, j.Filter),
 	}
+	if v.Skipped > 0 {
+		v.SkippedReason = skippedReason
+	}
+	return v
 }
 
 // requeue puts one kept call back into the queue.

@@ -71,6 +71,9 @@ type Event struct {
 	Replays    int
 	ReplayedAt time.Time // when it was last asked for; zero: never, and in lists
 	Job        string    // the job that asked; empty when a person did it one by one, and in lists
+	// Position is its place in the order in which events were kept; set only where
+	// events are read in that order.
+	Position int64
 }
 
 // DeliveryState is how handing an event to one destination ended.

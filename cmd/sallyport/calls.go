@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport/sallyport/api"
+	"github.com/sallyport/sallyport/integration"
 )
 
 func newCalls(ui *terminal) *cobra.Command {
@@ -174,6 +175,9 @@ those that match the filter. --unknown means calls that may have had their effec
 }
 
 func jobLine(j *api.JobView) string {
+	if j.Kind == string(integration.JobEvents) {
+		return eventJobLine(j)
+	}
 	return fmt.Sprintf("job %s %s: %d of %d made again, %d with a person again", j.ID, j.State, j.Done, j.Total, j.Failed)
 }
 

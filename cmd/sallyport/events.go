@@ -15,12 +15,15 @@ import (
 func newEvents(ui *terminal) *cobra.Command {
 	g := &gateway{ui: ui}
 	cmd := &cobra.Command{
-		Use: "events", Short: "Look at webhook events and process them again", GroupID: "run",
-		Long:    "Look at webhook events, their payloads and deliveries, and process them again." + gatewayHelp,
-		Example: "  sallyport events list stripe --status failed\n  sallyport events show 0199…\n  sallyport events retry stripe 0199…",
+		Use: "events", Short: "Look at webhook events, process them again, preview them", GroupID: "run",
+		Long: "Look at webhook events, their payloads and deliveries, and process them again." + gatewayHelp,
+		Example: `  sallyport events list stripe --status failed
+  sallyport events show 0199…
+  sallyport events preview 0199… --plan integrations/stripe.yaml
+  sallyport events retry stripe --status failed --since 2h`,
 	}
 	g.flags(cmd)
-	cmd.AddCommand(newEventsList(g), newEventsShow(g), newEventsRetry(g))
+	cmd.AddCommand(newEventsList(g), newEventsShow(g), newEventsPreview(g), newEventsRetry(g))
 	return cmd
 }
 
@@ -76,6 +79,7 @@ func (g *gateway) event(e *api.EventView) {
 		{"status", stateStyle(e.Status)},
 		{"error", clean(e.Error)},
 		{"received", e.ReceivedAt.Format(time.RFC3339)},
+		{"replays", numbered(e.Replays)},
 	} {
 		if r[1] != "" {
 			rows = append(rows, r)
@@ -84,7 +88,11 @@ func (g *gateway) event(e *api.EventView) {
 	g.ui.table([]string{e.ID, ""}, rows)
 	deliveries := [][]string{}
 	for _, d := range e.Deliveries {
-		deliveries = append(deliveries, []string{fmt.Sprint(d.Attempt), d.Destination, d.State, numbered(d.Status), d.StartedAt.Format("15:04:05.000"), fmt.Sprintf("%.0f ms", d.TookMS), clean(d.Error)})
+		attempt := fmt.Sprint(d.Attempt)
+		if d.Replay > 0 {
+			attempt += fmt.Sprintf(" (replay %d)", d.Replay)
+		}
+		deliveries = append(deliveries, []string{attempt, d.Destination, d.State, numbered(d.Status), d.StartedAt.Format("15:04:05.000"), fmt.Sprintf("%.0f ms", d.TookMS), clean(d.Error)})
 	}
 	if len(deliveries) > 0 {
 		g.ui.print("")
@@ -92,19 +100,5 @@ func (g *gateway) event(e *api.EventView) {
 	}
 	if e.Payload != "" {
 		g.ui.print("\n%s", clean(e.Payload))
-	}
-}
-
-func newEventsRetry(g *gateway) *cobra.Command {
-	return &cobra.Command{
-		Use: "retry SERVICE ID", Short: "Process an event again", Args: cobra.ExactArgs(2), Example: "  sallyport events retry stripe 01996f6e-7c1a-7b1e-9d52-6f2f0d7c1a11",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var out struct{ Kind, ID, Status string }
-			path := "/api/v1/admin/integrations/" + url.PathEscape(args[0]) + "/retry/" + url.PathEscape(args[1])
-			if err := g.do(cmd.Context(), http.MethodPost, path, nil, nil, &out); err != nil {
-				return err
-			}
-			return g.show(out, func() { g.ui.say("%s %s is %s", out.Kind, out.ID, out.Status) })
-		},
 	}
 }

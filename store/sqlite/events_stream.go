@@ -42,7 +42,8 @@ func (s *Store) EventsAfter(ctx context.Context, f integration.Filter, position 
 		if size += len(e.Payload); err == nil && len(events) > 0 && size > bytesAtOnce {
 			return errEnough
 		}
-		events, last = append(events, e), seq
+		e.Position, last = seq, seq
+		events = append(events, e)
 		return err
 	})
 	if errors.Is(err, errEnough) { // packed, they seemed smaller

@@ -37,7 +37,7 @@ func (a *App) Serve(ctx context.Context, l net.Listener) error {
 		working <- err
 	}()
 	go func() {
-		err := s.http.Serve(l)
+		err := s.http.Serve(givingUp{l})
 		stop()
 		served <- err
 	}()

@@ -117,6 +117,9 @@ func Start(t testing.TB, o Options) *Process {
 // URL is the address of a path on the gateway.
 func (p *Process) URL(path string) string { return "http://" + p.Address + path }
 
+// PID is the number of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Log is what it has written so far.
 func (p *Process) Log() string { return p.log.String() }
 

@@ -45,11 +45,17 @@ func cloudEvent(e integration.Event, data []byte) []byte {
 		out = append(out, `,"sallyportorigin":`...)
 		out = gjson.AppendJSONString(out, origin)
 	}
+	if e.Stale { // an extension: a later one of its subject went before it (R5.11)
+		out = append(out, `,"sallyportstale":true`...)
+	}
 	if e.Replays > 0 { // an extension: a person asked for it again (R5.10)
 		out = append(out, `,"sallyportreplay":true`...)
 	}
 	if e.Gone { // an extension: data is the event's own, as there was nothing to fetch (R5.13)
 		out = append(out, `,"sallyportgone":true`...)
+	}
+	if e.Echo() { // an extension: a call of ours caused it
+		out = append(out, `,"sallyportecho":true`...)
 	}
 	if gjson.ValidBytes(data) && utf8.Valid(data) {
 		out = append(out, `,"datacontenttype":"application/json","data":`...)

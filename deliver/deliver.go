@@ -6,21 +6,28 @@
 // A delivery is CloudEvents 1.0 JSON, signed with the headers of Standard
 // Webhooks. 2xx is done; 410 stops; Retry-After may only delay; everything else
 // is tried again on the schedule until it is used up; a person who then asks for
-// the event again begins the schedule anew. What a person must fix
+// the event again begins the schedule anew. An event with several destinations is
+// handed to each with attempts and a schedule of its own. A destination takes no
+// more than its caps at once; one that fails is left alone for a while, and what
+// is for it is put off without being tried, so that others are not kept waiting.
+// What a person must fix
 // (a mapping that refuses the payload) fails at once, and can be retried when
 // it is fixed.
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -75,6 +82,8 @@ type Service struct {
 	// Fetch reads what an event is about where the plan says so. Nil: such a plan
 	// is refused.
 	Fetch Fetch
+
+	known map[string]*destination // of the plan
 }
 
 // Deliverer hands events over. Make it with New.
@@ -87,15 +96,17 @@ type Deliverer struct {
 
 	mu       sync.RWMutex
 	handlers map[string]Handler // service/type
+
+	paused atomic.Pointer[map[string]bool] // service/name
 }
 
 // route is what happens to one event type.
 type route struct {
-	from        string // as in the plan; empty: the whole payload
-	path        string // the same in gjson's syntax
-	mapping     *mapping.Mapping
-	fetch       *fetching    // nil: the payload says it all
-	destination *destination // nil: a handler
+	from    string // as in the plan; empty: the whole payload
+	path    string // the same in gjson's syntax
+	mapping *mapping.Mapping
+	fetch   *fetching // nil: the payload says it all
+	targets
 }
 
 // New compiles the routes of every plan. Its error names the service and the
@@ -131,6 +142,7 @@ func New(c Config) (*Deliverer, error) {
 	}
 	var problems []error
 	for _, s := range c.Services {
+		s.known = s.destinations()
 		routes, err := compile(s)
 		problems = append(problems, err)
 		d.routes[s.Plan.Service], d.plans[s.Plan.Service] = routes, s
@@ -146,11 +158,9 @@ func compile(s Service) (map[string]*route, error) {
 	var problems []error
 	for name, handling := range s.Plan.Webhooks.Events {
 		r := &route{from: handling.From}
-		for _, to := range handling.Destinations() {
-			var ok bool
-			if r.destination, ok = s.destination(to); !ok {
-				problems = append(problems, fmt.Errorf("%s: webhooks.events.%s.to: there is no destination %q", s.Plan.Service, name, to))
-			}
+		var err error
+		if r.targets, err = s.compileTargets(handling); err != nil {
+			problems = append(problems, fmt.Errorf("%s: webhooks.events.%s.%w", s.Plan.Service, name, err))
 		}
 		if handling.From != "" {
 			path, err := extract.Parse("json:" + handling.From)
@@ -180,20 +190,12 @@ func compile(s Service) (map[string]*route, error) {
 }
 
 // own is the way of an event of our own: to the destination it names, as it is.
-func (d *Deliverer) own(service, destination string) *route {
+func (d *Deliverer) own(service, name string) *route {
 	r := &route{}
-	if s, ok := d.plans[service]; ok {
-		r.destination, _ = s.destination(destination)
+	if to, ok := d.plans[service].destination(name); ok {
+		r.always = []*destination{to}
 	}
 	return r
-}
-
-// name of the route's destination; empty for a handler.
-func (r *route) name() string {
-	if r.destination == nil {
-		return ""
-	}
-	return r.destination.name
 }
 
 // On registers a handler for one event type; it takes the place of the
@@ -226,11 +228,13 @@ func (d *Deliverer) Ready() error {
 		for name, r := range routes {
 			switch {
 			case d.handler(service, name) != nil:
-			case r.destination == nil:
+			case len(r.all()) == 0:
 				problems = append(problems, fmt.Errorf("%s: webhooks.events.%s has neither a destination (to: NAME) nor a Go handler", service, name))
 			default:
-				if err := r.destination.ready(); err != nil {
-					problems = append(problems, fmt.Errorf("%s: webhooks.events.%s: destination %s: %w", service, name, r.destination.name, err))
+				for _, to := range r.all() {
+					if err := to.ready(); err != nil {
+						problems = append(problems, fmt.Errorf("%s: webhooks.events.%s: destination %s: %w", service, name, to.name, err))
+					}
 				}
 			}
 		}
@@ -246,60 +250,122 @@ func (d *Deliverer) Close() {
 	d.brokers.close()
 }
 
-// Deliver hands the event over once and says what came of it. It ends early
-// with Released when ctx does, because the process stops or the lease was lost.
+// Deliver hands the event over once, to all who are to have it and are due, and
+// says what came of it. It ends early with Released when ctx does, because the
+// process stops or the lease was lost; it is also released, with nothing tried,
+// where it is not a destination's turn, and parked where a person paused it.
 func (d *Deliverer) Deliver(ctx context.Context, e integration.Event) integration.Outcome {
 	r, ok := d.routes[e.Service][e.Type]
 	if to, own := e.Destination(); own {
 		r, ok = d.own(e.Service, to), true
 	}
 	if !ok { // the plan changed since the event was kept
-		return integration.Outcome{Status: integration.EventIgnored}
+		return integration.Outcome{Status: integration.EventIgnored, Error: "the plan does not use events of this type"}
 	}
+	if handler := d.handler(e.Service, e.Type); handler != nil {
+		return d.deliverOne(ctx, e, r, HandlerName, nil, handler)
+	}
+	to := r.of(&e)
+	switch {
+	case len(to) == 0 && len(r.routes) > 0:
+		return integration.Outcome{Status: integration.EventIgnored, Error: "the conditions of no route hold: nobody is to have it"}
+	case len(to) == 0:
+		return d.deliverOne(ctx, e, r, "", nil, nil)
+	case len(to) == 1 && e.Progress == nil:
+		return d.deliverOne(ctx, e, r, to[0].name, to[0], nil)
+	}
+	return d.deliverMany(ctx, r, e, to)
+}
+
+// deliverOne hands the event to the one who has it: a handler, or a destination.
+func (d *Deliverer) deliverOne(ctx context.Context, e integration.Event, r *route, name string, to *destination, handler Handler) integration.Outcome {
 	start := d.config.Now()
+	if d.pausedNow(e.Service, name) {
+		return integration.Outcome{Status: integration.EventReceived, Released: true, Parked: integration.DestinationName(e.Service, name)}
+	}
+	var p pass
+	if to != nil {
+		var again time.Time
+		if p, again = to.gate.admit(start); p.gate == nil {
+			return integration.Outcome{Status: integration.EventReceived, Released: true, DueAt: again.UTC()}
+		}
+	}
 	one := integration.Delivery{
-		ID: uuid.Must(uuid.NewV7()).String(), EventID: e.ID, Attempt: e.Attempts, Replay: e.Replays, Destination: r.name(), StartedAt: start.UTC(),
+		ID: uuid.Must(uuid.NewV7()).String(), EventID: e.ID, Attempt: e.Attempts, Replay: e.Replays, Destination: name, StartedAt: start.UTC(),
 	}
-	handler := d.handler(e.Service, e.Type)
-	if handler != nil {
-		one.Destination = HandlerName
-	}
-	result := d.handOver(ctx, r, handler, e, start)
+	result := d.handOver(ctx, r, p, to, handler, e, start)
 	one.Took = d.config.Now().Sub(start)
 	if ctx.Err() != nil && result.err != nil && !result.final {
 		return integration.Outcome{Status: integration.EventReceived, Released: true}
 	}
-	if result.stack != nil {
-		d.config.Log.LogAttrs(ctx, slog.LevelError, "delivery.panicked", slog.String("service", e.Service), slog.String("event", e.ID),
-			slog.String("type", e.Type), slog.String("stack", string(result.stack)))
-	}
+	d.panicked(ctx, e, result)
 	outcome := d.outcome(e, &one, result)
-	d.log(ctx, e, one, outcome)
+	d.log(ctx, e, one, outcome.DueAt)
 	return outcome
 }
 
 // handOver maps the event and gives it to the handler, or to the destination
 // where there is no handler. A panic, the handler's or ours, is a failure like
 // an error.
-func (d *Deliverer) handOver(ctx context.Context, r *route, handler Handler, e integration.Event, now time.Time) (res result) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			res = result{err: fmt.Errorf("it panicked: %v", cause), stack: debug.Stack()}
-		}
-	}()
-	data, failed := d.content(ctx, r, &e)
+func (d *Deliverer) handOver(ctx context.Context, r *route, p pass, to *destination, handler Handler, e integration.Event, now time.Time) (res result) {
+	data, failed := d.mapped(ctx, r, &e)
 	switch {
 	case failed != nil:
+		p.done(*failed, false, now, 0)
 		return *failed
-	case handler != nil:
-		if err := handler(ctx, Event{Event: e, Data: data}); err != nil {
-			return result{err: fmt.Errorf("the handler failed: %w", err)}
-		}
-		return result{}
-	case r.destination == nil:
-		return refused("there is neither a destination nor a Go handler for it")
+	case to != nil:
+		return d.sendOnce(ctx, to, p, e, data, now)
+	case handler == nil:
+		return refused(errNowhere.Error())
 	}
-	return d.send(ctx, r.destination, e, data, now)
+	defer func() {
+		if cause := recover(); cause != nil {
+			res = result{err: fmt.Errorf("%w: %v", errPanicked, cause), stack: debug.Stack()}
+		}
+	}()
+	if err := handler(ctx, Event{Event: e, Data: data}); err != nil {
+		return result{err: fmt.Errorf("the handler failed: %w", err)}
+	}
+	return result{}
+}
+
+// SetPaused says which destinations are paused, as service/name; those that were
+// before and are not named are not any more. Events for them are parked.
+func (d *Deliverer) SetPaused(names map[string]bool) {
+	names = maps.Clone(names)
+	d.paused.Store(&names)
+}
+
+func (d *Deliverer) pausedNow(service, name string) bool {
+	paused := d.paused.Load()
+	return paused != nil && len(*paused) > 0 && (*paused)[integration.DestinationName(service, name)]
+}
+
+// Destinations says how deliveries to each destination go, sorted by service and
+// name. Handlers are one destination of their service, called HandlerName.
+func (d *Deliverer) Destinations() []DestinationStatus {
+	var list []DestinationStatus
+	for service, s := range d.plans {
+		for name, to := range s.known {
+			one := to.gate.status()
+			one.Service, one.Name, one.Paused = service, name, d.pausedNow(service, name)
+			list = append(list, one)
+		}
+	}
+	d.mu.RLock()
+	handled := map[string]bool{}
+	for key := range d.handlers {
+		service, _, _ := strings.Cut(key, "/")
+		handled[service] = true
+	}
+	d.mu.RUnlock()
+	for service := range handled {
+		list = append(list, DestinationStatus{Service: service, Name: HandlerName, Paused: d.pausedNow(service, HandlerName)})
+	}
+	slices.SortFunc(list, func(a, b DestinationStatus) int {
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Name, b.Name))
+	})
+	return list
 }
 
 // Panicked is the outcome of an event whose delivery panicked where Deliver
@@ -322,10 +388,7 @@ func (d *Deliverer) outcome(e integration.Event, one *integration.Delivery, r re
 		case r.final || !again:
 			one.State, out.Status = integration.DeliveryFailed, integration.EventFailed
 			if !r.final {
-				out.Error += fmt.Sprintf("; given up after %d attempts", e.Attempts)
-				if e.RetriedAfter > 0 {
-					out.Error += fmt.Sprintf(", %d of them since it was asked for again", e.Attempts-e.RetriedAfter)
-				}
+				out.Error += givenUp(e.Attempts, e.RetriedAfter)
 			}
 		default:
 			one.State, out.Status, out.DueAt = integration.DeliveryRetrying, integration.EventReceived, at.UTC()
@@ -352,12 +415,12 @@ func (r *route) data(data []byte, what string) ([]byte, error) {
 }
 
 // log writes the one wide line of a delivery.
-func (d *Deliverer) log(ctx context.Context, e integration.Event, one integration.Delivery, out integration.Outcome) {
+func (d *Deliverer) log(ctx context.Context, e integration.Event, one integration.Delivery, due time.Time) {
 	level := slog.LevelInfo
-	switch out.Status {
-	case integration.EventFailed:
+	switch one.State {
+	case integration.DeliveryFailed:
 		level = slog.LevelError
-	case integration.EventReceived:
+	case integration.DeliveryRetrying:
 		level = slog.LevelWarn
 	}
 	if !d.config.Log.Enabled(ctx, level) {
@@ -371,8 +434,8 @@ func (d *Deliverer) log(ctx context.Context, e integration.Event, one integratio
 	if one.Error != "" {
 		attributes = append(attributes, slog.String("error", one.Error))
 	}
-	if !out.DueAt.IsZero() {
-		attributes = append(attributes, slog.Duration("retry_in", out.DueAt.Sub(d.config.Now())))
+	if !due.IsZero() {
+		attributes = append(attributes, slog.Duration("retry_in", due.Sub(d.config.Now())))
 	}
 	d.config.Log.LogAttrs(ctx, level, "delivery.attempted", attributes...)
 }

@@ -14,15 +14,24 @@ type destination struct {
 	plan.Destination
 	name    string
 	secrets func() []integration.Secret
+	gate    *gate
+}
+
+// destinations are those of the plan, by name.
+func (s Service) destinations() map[string]*destination {
+	known := make(map[string]*destination, len(s.Plan.Destinations))
+	for name, declared := range s.Plan.Destinations {
+		known[name] = &destination{
+			Destination: declared, name: name, secrets: func() []integration.Secret { return s.Secrets(name) }, gate: newGate(declared),
+		}
+	}
+	return known
 }
 
 // destination returns the plan's destination of that name.
 func (s Service) destination(name string) (*destination, bool) {
-	declared, ok := s.Plan.Destinations[name]
-	if !ok {
-		return nil, false
-	}
-	return &destination{Destination: declared, name: name, secrets: func() []integration.Secret { return s.Secrets(name) }}, true
+	to, ok := s.known[name]
+	return to, ok
 }
 
 // ready says what keeps deliveries from being signed, or a broker's address from

@@ -15,6 +15,8 @@ const (
 	headerEvent  = "Sallyport-Event"  // our id of the event
 	headerType   = "Sallyport-Type"   // as in a CloudEvent: stripe.invoice.paid
 	headerTenant = "Sallyport-Tenant" // your customer; absent when there is none
+	headerEcho   = "Sallyport-Echo"   // "true" when a call of ours caused the event; else absent
+	headerStale  = "Sallyport-Stale"  // "true" when an event about the same subject that the provider dates later went before it; else absent
 	headerReplay = "Sallyport-Replay" // "true" when a person asked for the event again; else absent
 )
 
@@ -50,11 +52,17 @@ func rawHeader(e integration.Event) http.Header {
 	if e.Tenant != "" {
 		h.Set(headerTenant, printable(e.Tenant))
 	}
+	if e.Stale {
+		h.Set(headerStale, "true")
+	}
 	if e.Replays > 0 {
 		h.Set(headerReplay, "true")
 	}
 	if origin := e.Origin(); origin != "" {
 		h.Set(integration.OriginHeader, origin)
+	}
+	if e.Echo() {
+		h.Set(headerEcho, "true")
 	}
 	return h
 }

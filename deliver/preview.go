@@ -35,6 +35,9 @@ func (d *Deliverer) Preview(e integration.Event) Preview {
 	}
 	p := Preview{Status: integration.EventReceived, Destinations: d.takers(r, &e)}
 	if len(p.Destinations) == 0 {
+		if len(r.routes) > 0 {
+			return Preview{Status: integration.EventIgnored}
+		}
 		p.Err = errNowhere
 	}
 	if r.fetch != nil {
@@ -58,8 +61,9 @@ func (d *Deliverer) takers(r *route, e *integration.Event) []string {
 	if d.handler(e.Service, e.Type) != nil {
 		return []string{HandlerName}
 	}
-	if name := r.name(); name != "" {
-		return []string{name}
+	var names []string
+	for _, to := range r.of(e) {
+		names = append(names, to.name)
 	}
-	return nil
+	return names
 }

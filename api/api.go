@@ -109,14 +109,14 @@ type Config struct {
 	Wake          func()            // called when an event became due
 	// Echo looks up whether a call of ours caused an event; nil: only what its door
 	// saw is told.
-	Echo          func(ctx context.Context, e *integration.Event) (bool, error)
-	WakeCalls     func()            // called when a call was put into the queue; nil: it is found by itself
-	WakeJobs      func()            // called when a job began; nil: it is found by itself
-	Storage       Storage           // says how large the database is; nil: nobody is told
-	Log           *slog.Logger
-	Now           func() time.Time
-	Version       string
-	BodyLimit     int64 // bytes of a request body
+	Echo      func(ctx context.Context, e *integration.Event) (bool, error)
+	WakeCalls func()  // called when a call was put into the queue; nil: it is found by itself
+	WakeJobs  func()  // called when a job began; nil: it is found by itself
+	Storage   Storage // says how large the database is; nil: nobody is told
+	Log       *slog.Logger
+	Now       func() time.Time
+	Version   string
+	BodyLimit int64 // bytes of a request body
 	// ProxyBodyLimit bounds a proxied body, in bytes. Such bodies are streamed
 	// and not held, so zero means that there is no bound.
 	ProxyBodyLimit int64

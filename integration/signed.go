@@ -22,7 +22,7 @@ func ShownHeader(h http.Header) http.Header {
 	}
 	out := make(http.Header, len(h))
 	for name, values := range h {
-		if !IsSigned(name) {
+		if !IsSigned(name) && (name == OriginHeader || !IsMark(name)) {
 			out[name] = values
 		}
 	}

@@ -39,6 +39,9 @@ func (r *Receiver) Found(ctx context.Context, service, tenant string, header htt
 	e.MarkReconciled()
 	if tenant != "" {
 		e.Tenant = tenant
+		if d.byPath != nil {
+			e.Source = tenant // as what comes at the tenant's own address
+		}
 	}
 	fresh, err = r.config.Inbox.Accept(context.WithoutCancel(ctx), e)
 	if err != nil {

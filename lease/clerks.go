@@ -17,6 +17,11 @@ const (
 	retryMost  = 5 * time.Second
 )
 
+// patience is how long outcomes are kept that a failing store does not take. It
+// is longer than a term: where nobody else reaches the store either, the rows are
+// still ours when it is back.
+const patience = 15 * time.Second
+
 // aheadMost is how many rows may wait for each worker at most, and aheadFor how
 // long they may last at the pace of the moment. Rows held in waiting let claims
 // be large, and so cheap; those held behind slow work would only be kept from
@@ -53,6 +58,12 @@ func (r *Runner[T, O]) claimAll(ctx context.Context) {
 		asked := r.waitForSlots(ctx, &p, backlog)
 		if asked == 0 {
 			return
+		}
+		if r.unwritten.Load() { // a claim that came first would lend our own rows anew
+			if !sleep(ctx, retryFirst) {
+				return
+			}
+			continue
 		}
 		got, err := r.claim(ctx, asked)
 		if err != nil {
@@ -151,8 +162,9 @@ func (r *Runner[T, O]) waitForWork(ctx context.Context, foundNothing bool) bool 
 // transaction commits goes into the next.
 func (r *Runner[T, O]) completeAll(ctx context.Context) {
 	batch := make([]Done[O], 0, completeMost)
+	loans := make([]*loan[T], 0, completeMost)
 	for first := range r.done {
-		batch = append(batch[:0], first)
+		batch, loans = append(batch[:0], first.Done), append(loans[:0], first.loan)
 	fill:
 		for len(batch) < completeMost {
 			select {
@@ -160,41 +172,40 @@ func (r *Runner[T, O]) completeAll(ctx context.Context) {
 				if !ok {
 					break fill
 				}
-				batch = append(batch, d)
+				batch, loans = append(batch, d.Done), append(loans, d.loan)
 			default:
 				break fill
 			}
 		}
 		r.complete(ctx, batch)
-		keys := make([]Key, len(batch))
-		for i := range batch {
-			keys[i] = batch[i].Key
-		}
-		r.hand.drop(keys)
+		r.hand.drop(loans)
 		signal(r.settle)
 		clear(batch)
+		clear(loans)
 	}
 }
 
-// complete writes a batch. A store that fails is asked again for half a term;
+// complete writes a batch. A store that fails is asked again for a while;
 // then each outcome goes alone, so that one the store refuses takes no other
 // down with it. What can't be written is dropped: its lease runs out and the
 // row is worked on again.
 func (r *Runner[T, O]) complete(ctx context.Context, batch []Done[O]) {
-	began := time.Now()
+	began, most := time.Now(), max(r.Term, patience)
+	defer r.unwritten.Store(false)
 	for failures := 1; ; failures++ {
 		err := r.completeOnce(ctx, batch)
 		if err == nil {
 			return
 		}
+		r.unwritten.Store(true)
 		r.Log.Error("lease.complete", "owner", r.Owner, "outcomes", len(batch), "error", err, "failures", failures)
-		if time.Since(began) >= r.Term/2 {
+		if time.Since(began) >= most/2 {
 			break
 		}
 		sleep(ctx, backoff(failures))
 	}
 	for i := range batch {
-		if time.Since(began) >= 2*r.Term {
+		if time.Since(began) >= 2*most {
 			r.Log.Error("lease.dropped", "owner", r.Owner, "outcomes", len(batch)-i, "error", "the store does not answer")
 			return
 		}

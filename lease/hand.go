@@ -17,6 +17,12 @@ type loan[T any] struct {
 	ended  bool                    // guarded by hand.mu; its outcome waits to be written or is
 }
 
+// finished is a loan with what came of it.
+type finished[T, O any] struct {
+	loan *loan[T]
+	Done[O]
+}
+
 // hand is what a runner holds. A slot is taken while a row waits for a worker
 // or is worked on; a row whose outcome waits to be written has freed its slot
 // and is still renewed.
@@ -66,12 +72,15 @@ func (h *hand[T]) end(l *loan[T]) bool {
 	return !l.lost
 }
 
-// drop forgets loans whose outcomes are written.
-func (h *hand[T]) drop(keys []Key) {
+// drop forgets loans whose outcomes are written. A row that was given back may
+// have been lent again under the same key by then: that loan stays.
+func (h *hand[T]) drop(loans []*loan[T]) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, k := range keys {
-		delete(h.loans, k)
+	for _, l := range loans {
+		if h.loans[l.Key] == l {
+			delete(h.loans, l.Key)
+		}
 	}
 }
 

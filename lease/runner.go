@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,7 +33,8 @@ type Config[T, O any] struct {
 	// up to eight times as many while work is done quickly.
 	Workers int
 	// Term is how long a lease runs; it is renewed at a third. It is also how
-	// long the work of a crashed process lies still. Zero means 15 seconds.
+	// long the work of a crashed process lies still, and longer than a machine
+	// or a disk may pause without its work being done twice. Zero means 5 seconds.
 	Term time.Duration
 	// Poll is how long the runner sleeps at most before it looks for work that
 	// another process brought. Work of its own process is announced by Wake,
@@ -56,7 +58,7 @@ func (c Config[T, O]) withDefaults() Config[T, O] {
 		c.Workers = 32
 	}
 	if c.Term == 0 {
-		c.Term = 15 * time.Second
+		c.Term = 5 * time.Second
 	}
 	if c.Poll == 0 {
 		c.Poll = time.Second
@@ -96,8 +98,10 @@ type Runner[T, O any] struct {
 	wake   chan struct{} // there may be new work
 	settle chan struct{} // an outcome was written: the next due time may have changed
 	todo   chan *loan[T]
-	done   chan Done[O]
+	done   chan finished[T, O]
 	hand   hand[T]
+
+	unwritten atomic.Bool // outcomes wait for a store that fails
 }
 
 // New checks c and returns a runner that has not started.
@@ -111,7 +115,7 @@ func New[T, O any](c Config[T, O]) (*Runner[T, O], error) {
 		wake:   make(chan struct{}, 1),
 		settle: make(chan struct{}, 1),
 		todo:   make(chan *loan[T], (1+aheadMost)*c.Workers),
-		done:   make(chan Done[O], aheadMost*c.Workers),
+		done:   make(chan finished[T, O], aheadMost*c.Workers),
 		hand:   hand[T]{freed: make(chan struct{}, 1), loans: map[Key]*loan[T]{}},
 	}, nil
 }
@@ -170,7 +174,7 @@ func (r *Runner[T, O]) work(running, work context.Context, l *loan[T]) {
 		cancel(nil)
 	}
 	if r.hand.end(l) {
-		r.done <- Done[O]{Key: l.Key, Outcome: outcome}
+		r.done <- finished[T, O]{loan: l, Done: Done[O]{Key: l.Key, Outcome: outcome}}
 	}
 }
 

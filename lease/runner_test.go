@@ -450,7 +450,7 @@ func TestRunnerIsolatesARefusedOutcome(t *testing.T) {
 			ids = append(ids, queue.Add(time.Now()))
 		}
 		b := start(t, queue, config{Handle: finish, Term: 10 * time.Second})
-		after(11 * time.Second)
+		after(12 * time.Second)
 		for _, id := range ids {
 			b.state(id, finished)
 		}
@@ -472,4 +472,28 @@ func TestNewChecksItsConfig(t *testing.T) {
 			t.Errorf("the error does not name %s: %v", want, err)
 		}
 	}
+}
+
+// R5.8: a row that is given back and lent again under the same key at once stays
+// in hand: it is renewed, and nobody else gets it.
+func TestRunnerKeepsWhatIsLentAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		queue := &leasetest.Memory{}
+		id := queue.Add(time.Now())
+		var turns atomic.Int64
+		b := start(t, queue, config{Term: time.Second, Handle: func(context.Context, leasetest.Item) leasetest.Outcome {
+			if turns.Add(1) <= 3 {
+				return leasetest.Outcome{Released: true}
+			}
+			time.Sleep(time.Minute)
+			return leasetest.Outcome{Note: "done"}
+		}})
+		after(2 * time.Minute)
+		b.end()
+		b.state(id, finished)
+		if n := turns.Load(); n != 4 {
+			t.Errorf("worked on %d times, want 4", n)
+		}
+	})
 }

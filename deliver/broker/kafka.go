@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -17,15 +18,30 @@ import (
 )
 
 // kafkaTopic publishes on a topic; messages of one key go to one partition.
-type kafkaTopic struct{ client *kgo.Client }
+type kafkaTopic struct {
+	client *kgo.Client
+	// away is why the last connection could not be opened; nil when it could. The
+	// client goes on trying until the time is over, and then says only that.
+	away *atomic.Pointer[error]
+}
 
 func openKafka(t target, o Options) (Publisher, error) {
 	dial := o.Dial
 	if t.tls(false) {
 		dial = overTLS(o.Dial)
 	}
+	away := &atomic.Pointer[error]{}
+	dialNoted := func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			away.Store(&err)
+			return nil, err
+		}
+		away.Store(nil)
+		return conn, nil
+	}
 	options := []kgo.Opt{
-		kgo.SeedBrokers(t.hostPort("9092")), kgo.DefaultProduceTopic(t.path), kgo.ClientID("sallyport"), kgo.Dialer(dial),
+		kgo.SeedBrokers(t.hostPort("9092")), kgo.DefaultProduceTopic(t.path), kgo.ClientID("sallyport"), kgo.Dialer(dialNoted),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		// A record that is given up is the event's to try again. With idempotent
 		// writes a record in flight could not be given up when its time is over.
@@ -43,7 +59,7 @@ func openKafka(t target, o Options) (Publisher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("Kafka: %w", err)
 	}
-	return &kafkaTopic{client}, nil
+	return &kafkaTopic{client, away}, nil
 }
 
 // overTLS dials and shakes hands, for the name that was dialled.
@@ -96,6 +112,9 @@ func (k *kafkaTopic) Publish(ctx context.Context, m Message) error {
 		return nil
 	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge):
 		return fmt.Errorf("Kafka: %w", ErrTooLarge)
+	}
+	if cause := k.away.Load(); cause != nil && ctx.Err() != nil {
+		return fmt.Errorf("Kafka: %w: %w", err, *cause)
 	}
 	return fmt.Errorf("Kafka: %w", err)
 }

@@ -3,9 +3,11 @@ package sallyport
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/sallyport/sallyport/connect"
 	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/plan"
 	"github.com/sallyport/sallyport/receive"
@@ -46,6 +48,22 @@ func (a *App) doors(s *service) []receive.Service {
 		list = append(list, source)
 	}
 	return list
+}
+
+// accountsOf has connections say whose account they are in the words of the
+// provider's events, and take tenants' own signing secrets.
+func accountsOf(s *service, one *connect.Service) {
+	facts := webhookFacts(s)
+	if facts == nil {
+		return
+	}
+	one.WebhookSecret = s.plan.Webhooks.Tenant == plan.TenantByPath
+	one.Account = facts.AccountOf
+	if name, ok := strings.CutPrefix(facts.AccountOf, "token:"); ok && one.Auth.OAuth != nil {
+		own := *one.Auth.OAuth // the profile is everybody's
+		own.Answer = append(slices.Clone(own.Answer), name)
+		one.Auth.OAuth = &own
+	}
 }
 
 // What the doors remember of tenants: long enough that a burst of events asks the
@@ -141,6 +159,11 @@ func (a *App) pathTenant(ctx context.Context, s *service, tenant string) (t path
 			continue
 		}
 		t.known = true
+		given, err := a.givenTo(ctx, s, list[i].ID)
+		if err != nil {
+			return pathTenant{}, err
+		}
+		t.secrets = append(t.secrets, given...)
 		c, credentials, err := a.store.Connection(ctx, list[i].ID)
 		if err != nil {
 			return pathTenant{}, err

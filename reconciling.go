@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/plan"
 	"github.com/sallyport/sallyport/receive"
 	"github.com/sallyport/sallyport/reconcile"
 	"github.com/sallyport/sallyport/store/open"
@@ -65,6 +66,21 @@ func (a *App) hold(ctx context.Context) error {
 	return nil
 }
 
+// hasSecret sees that the webhooks of a provider that gives its signing secret to
+// who subscribes can be verified, or will be.
+func (a *App) hasSecret(s *service) error {
+	if len(s.plan.Webhooks.Events) == 0 || len(a.signingSecrets(s)) > 0 || a.holding.subscriptions.OfTenants(s.plan.Service) {
+		return nil
+	}
+	if a.config.PublicURL == "" {
+		return fmt.Errorf("%s: environments.%s.secrets.%s is missing: webhooks can't be verified without it; add it, or set public_url and subscribe with: sallyport webhooks sync %s",
+			s.plan.Service, a.config.Environment, vault.WebhookSecret, s.plan.Service)
+	}
+	a.config.Log.Warn("webhooks.no_secret", "service", s.plan.Service, "meanwhile", "its webhooks are refused",
+		"way_out", "sallyport webhooks sync "+s.plan.Service+" subscribes and keeps the secret that the provider gives")
+	return nil
+}
+
 // find makes what looks for events that never came. A plan whose list can't be
 // read is served all the same, and the log says so.
 func (a *App) find(door *receive.Receiver) error {
@@ -80,6 +96,11 @@ func (a *App) find(door *receive.Receiver) error {
 	})
 	if a.holding.finder == nil {
 		return err
+	}
+	for name := range a.holding.given {
+		if err := a.hasSecret(a.services[name]); err != nil {
+			return err
+		}
 	}
 	if err != nil {
 		a.config.Log.Error("reconcile.unusable", "error", err, "meanwhile", "events that never came are not looked for there")
@@ -149,8 +170,9 @@ func (a *App) learn(ctx context.Context, service string) error {
 		return err
 	}
 	var secrets []integration.Secret
+	byPath := a.services[service].plan.Webhooks.Tenant == plan.TenantByPath
 	for i := range list {
-		if len(list[i].Sealed) == 0 {
+		if len(list[i].Sealed) == 0 || byPath && list[i].Tenant != "" { // that one counts at the tenant's address alone
 			continue
 		}
 		sealer, err := a.sealer(ctx)
@@ -165,6 +187,30 @@ func (a *App) learn(ctx context.Context, service string) error {
 	}
 	a.holding.given[service].Store(&secrets)
 	return nil
+}
+
+// givenTo are the signing secrets that a provider gave with the subscriptions of
+// one tenant.
+func (a *App) givenTo(ctx context.Context, s *service, connection string) (secrets []integration.Secret, err error) {
+	if !givesSecret(s) {
+		return nil, nil
+	}
+	list, err := a.store.SubscriptionsOf(ctx, s.plan.Service, connection)
+	for i := range list {
+		if len(list[i].Sealed) == 0 {
+			continue
+		}
+		sealer, err := a.sealer(ctx)
+		if err != nil {
+			return nil, err
+		}
+		secret, err := sealer.Open(ctx, givenBinding(&list[i]), list[i].Sealed)
+		if err != nil {
+			return nil, err
+		}
+		secrets = append(secrets, secret)
+	}
+	return secrets, err
 }
 
 // signingSecrets are those of the plan and those that the provider gave or

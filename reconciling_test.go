@@ -32,7 +32,7 @@ service: stripe
 uses: stripe
 need: Hear of every paid invoice.
 environments:
-  development: {base_url: "BASE", secrets: {api_key: "env:A", webhook_secret: "env:B"}}
+  development: {base_url: "BASE", secrets: {api_key: "env:A"}}
 auth: {use: api_key}
 endpoints:
   list_events: {call: GET /v1/events, purpose: Find events that never came., effect: read}
@@ -107,7 +107,7 @@ func TestGatewayHoldsOnToEvents(t *testing.T) {
 			Plans: filepath.Join(dir, "plans"), Database: "sqlite:" + database, PublicURL: public, Grace: time.Second,
 			Log: slog.New(slog.DiscardHandler),
 			LookupEnv: func(name string) (string, bool) {
-				return map[string]string{"A": key, "B": "whsec_of_the_plan"}[name], true
+				return map[string]string{"A": key}[name], name == "A"
 			},
 		})
 		if err != nil {

@@ -155,14 +155,17 @@ func (s *Secrets) missing(env plan.Environment) []error {
 }
 
 // secretless reports that webhooks of the provider can be verified without a
-// secret of the plan: it delivers one in its handshake, or publishes the keys of
-// every way it signs.
+// secret of the plan: it delivers one in its handshake, gives one to who
+// subscribes, or publishes the keys of every way it signs.
 func secretless(p *catalog.Profile) bool {
 	if p == nil || p.Webhooks == nil {
 		return false
 	}
 	w := p.Webhooks
 	if slices.ContainsFunc(w.Handshakes, func(h catalog.Handshake) bool { return h.Store != "" }) {
+		return true
+	}
+	if w.Subscription != nil && w.Subscription.Secret != "" {
 		return true
 	}
 	return w.Verify.Keys != nil && !slices.ContainsFunc(w.Variants, func(v catalog.VerifyVariant) bool { return v.Verify.Keys == nil })

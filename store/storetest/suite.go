@@ -47,12 +47,12 @@ type Store interface {
 	Drift(ctx context.Context, f integration.Filter) (found []integration.Drift, next string, err error)
 	Connections
 	Secrets
+	Retaining
 	Doors
 	Ping(ctx context.Context) error
 	Close() error
 }
 
-	Retaining
 // Harness is one empty store.
 type Harness struct {
 	Store Store
@@ -92,6 +92,14 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"CallerThatLeft", testCallerLeft},
 		{"IgnoredIsNeverDue", testIgnored},
 		{"Outcomes", testOutcomes},
+		{"EventPutOff", testPutOff},
+		{"EventProgress", testProgress},
+		{"ParkedEvents", testParked},
+		{"PausedDestinations", testPause},
+		{"LinesOfEvents", testLines},
+		{"LongLineOfEvents", testLongLine},
+		{"StaleEvents", testStale},
+		{"EventsOfTenantsHaveTheirTurns", testEventTurns},
 		{"EventPages", testEventPages},
 		{"EventFilters", testEventFilters},
 		{"Cursors", testCursors},
@@ -132,15 +140,6 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"CredentialUses", testUses},
 		{"LeakedSecrets", testLeaks},
 		{"EraseTenant", testErase},
-		{"CloseKeepsWhatWasAcknowledged", testClose},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			c.test(&fixture{T: t, Harness: open(t)})
-		})
-	}
-}
-
 		{"EmptyPayloads", testEmptyPayloads},
 		{"DeleteEvents", testDeleteEvents},
 		{"StepsOfDeletion", testSteps},
@@ -151,6 +150,15 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"StoredServices", testStoredServices},
 		{"Housekeeping", testHousekeeping},
 		{"Sizes", testSizes},
+		{"CloseKeepsWhatWasAcknowledged", testClose},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.test(&fixture{T: t, Harness: open(t)})
+		})
+	}
+}
+
 // start is where the suite's clock begins.
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 

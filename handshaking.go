@@ -130,6 +130,9 @@ func (a *App) learnEntrusted(ctx context.Context, place string) ([]integration.S
 
 // entrusted are the secrets that were delivered at an address, from memory.
 func (a *App) entrusted(service, source string) []integration.Secret {
+	if a.entrusting == nil {
+		return nil // the doors are not open yet
+	}
 	known := a.entrusting.known[entrustedPlace(service, source)]
 	if known == nil {
 		return nil

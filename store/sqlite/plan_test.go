@@ -30,6 +30,11 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		"next call":        {nextCall, "calls_due"},
 		"oldest call":      {oldestCall, "calls_due"},
 		"complete call":    {renewCall, "sqlite_autoindex_calls_1"},
+		"payloads due":     {wholeDue, "webhook_events_whole (provider=? AND received_at>? AND received_at<?)"},
+		"emptied and old":  {emptiedOld, "webhook_events_emptied (provider=? AND received_at>? AND received_at<?)"},
+		"whole and old":    {wholeOld, "webhook_events_whole (provider=? AND received_at>? AND received_at<?)"},
+		"calls in a lane":  {callLane, "calls_by_state (service=? AND state=?)"},
+		"services":         {storedServices, "webhook_events_whole (provider>?)"},
 		"key":              {"SELECT " + keyColumns + " FROM api_keys WHERE hash = ?", "(hash=?)"},
 	} {
 		rows, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+c.query, planArgs(c.query)...)

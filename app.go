@@ -48,6 +48,7 @@ type App struct {
 	erasure    *vault.ErasureKeys // nil: there are none
 	hearing    *vault.Hearing     // of leaks and erasures
 	holding    *holding           // our hold on providers' events
+	pausing    *pausing           // of destinations
 	arrivals   *api.Arrivals      // of events, for those who listen
 	entrusting *entrusting        // signing secrets that providers delivered
 	keeping    *keeping           // less than came in
@@ -174,13 +175,17 @@ func (a *App) wire(ctx context.Context) error {
 	if a.queue, err = queue.New(a.queueing()); err != nil {
 		return err
 	}
+	a.pausing = a.newPausing()
+	if _, err := a.pausing.learn(ctx); err != nil {
+		return err
+	}
 	if err := a.find(receiver); err != nil {
 		return err
 	}
 	a.handler = api.New(api.Config{
 		Integrations: outgoing, Records: a.store, Keys: a.store, Drift: a.store, Uses: a.store, Connections: a.connecting.served(), Custody: a.custody(),
 		Subscriptions: a.holding.subscriptions, Finder: a.holding.finder, Previewer: a.deliverer, Arrivals: a.arrivals, Receiver: receiver, Echo: a.isEcho, Wake: a.runner.Wake, WakeCalls: a.queue.Wake, WakeJobs: a.queue.WakeJobs,
-		Storage: a.store, Log: a.config.Log, Now: a.config.Now, Version: a.config.Version, BodyLimit: a.config.BodyLimit,
+		Destinations: a.pausing, Storage: a.store, Log: a.config.Log, Now: a.config.Now, Version: a.config.Version, BodyLimit: a.config.BodyLimit,
 		ProxyBodyLimit: a.config.ProxyBodyLimit, ProxyDomains: a.config.ProxyDomains,
 	})
 	return nil
@@ -373,6 +378,7 @@ func (a *App) Run(ctx context.Context) error {
 	working.Go(func() { a.hearing.Run(ctx) })
 	working.Go(func() { a.listening(ctx) })
 	working.Go(func() { a.holding.run(ctx, a) })
+	working.Go(func() { a.pausing.run(ctx) })
 	working.Go(func() { a.learnEntrustedOften(ctx) })
 	if c := a.connecting; c != nil {
 		working.Go(func() { c.runner.Run(ctx) })

@@ -77,7 +77,31 @@ type EventView struct {
 	Kept        string              `json:"kept,omitempty" enum:"whole,redacted,nothing" doc:"how much of headers and payload is kept: whole; redacted, so that a replay lacks those values too; nothing, so that it can't be replayed"`
 	Batch       *BatchView          `json:"batch,omitempty" doc:"where it stood in a request that carried several"`
 	Echo        bool                `json:"echo,omitempty" doc:"a call of ours caused it, as webhooks.echo of the plan tells"`
-	Deliveries  []DeliveryView      `json:"deliveries,omitempty"`
+	Stale       bool                `json:"stale,omitempty" doc:"an event about the same subject that the provider dates later was processed before it; not in lists"`
+	Parked      string              `json:"parked,omitempty" doc:"the paused destination, service/name, that it waits for; not in lists"`
+	// Destinations are where it stands with each; absent where it has one.
+	Destinations map[string]ProgressView `json:"destinations,omitempty" doc:"where it stands with each of several destinations; not in lists"`
+	Deliveries   []DeliveryView          `json:"deliveries,omitempty"`
+}
+
+// ProgressView is where an event stands with one of several destinations.
+type ProgressView struct {
+	State    string     `json:"state" enum:"waiting,succeeded,failed,parked"`
+	Attempts int        `json:"attempts"`
+	DueAt    *time.Time `json:"due_at,omitempty" doc:"when it is tried next"`
+	Error    string     `json:"error,omitempty"`
+}
+
+// progressView is nil where an event has one destination.
+func progressView(p integration.Progress) map[string]ProgressView {
+	if p == nil {
+		return nil
+	}
+	view := make(map[string]ProgressView, len(p))
+	for name, one := range p {
+		view[name] = ProgressView{State: string(one.State), Attempts: one.Attempts, DueAt: known(one.DueAt), Error: one.Error}
+	}
+	return view
 }
 
 // DeliveryView is one attempt to hand an event over.
@@ -274,6 +298,7 @@ func eventView(e *integration.Event, deliveries []integration.Delivery) EventVie
 		Status: string(e.Status), Attempts: e.Attempts, Error: e.Error,
 		OccurredAt: known(e.OccurredAt), ReceivedAt: e.ReceivedAt, ProcessedAt: known(e.ProcessedAt),
 		Replays: e.Replays, ReplayedAt: known(e.ReplayedAt), Job: e.Job,
+		Stale: e.Stale, Parked: e.Parked, Destinations: progressView(e.Progress),
 	}
 	if !e.Status.Final() {
 		v.DueAt = known(e.DueAt)

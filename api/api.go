@@ -100,6 +100,7 @@ type Config struct {
 	// subscribed to from here, and no list is read.
 	Subscriptions Subscriptions
 	Finder        Finder
+	Destinations  Destinations      // nil: none can be paused or looked at
 	Custody       Custody           // of secrets and of what is kept of tenants
 	Drift         Drift             // may be nil: no drift is kept, and the list is empty
 	Uses          Uses              // may be nil: no use of credentials is kept, and the list is empty
@@ -113,10 +114,13 @@ type Config struct {
 	WakeCalls func()  // called when a call was put into the queue; nil: it is found by itself
 	WakeJobs  func()  // called when a job began; nil: it is found by itself
 	Storage   Storage // says how large the database is; nil: nobody is told
-	Log       *slog.Logger
-	Now       func() time.Time
-	Version   string
-	BodyLimit int64 // bytes of a request body
+	// Metrics answers scrapes; nil: there are none. MetricsOpen: without a key.
+	Metrics     http.Handler
+	MetricsOpen bool
+	Log         *slog.Logger
+	Now         func() time.Time
+	Version     string
+	BodyLimit   int64 // bytes of a request body
 	// ProxyBodyLimit bounds a proxied body, in bytes. Such bodies are streamed
 	// and not held, so zero means that there is no bound.
 	ProxyBodyLimit int64
@@ -175,7 +179,9 @@ func New(c Config) http.Handler {
 	s.driftRoutes(routes)
 	s.standingRoutes(routes)
 	s.subscriptionRoutes(routes)
+	s.destinationRoutes(routes)
 	s.healthRoutes(routes)
+	s.metricsRoutes(routes.OpenAPI(), mux)
 	s.connectRoutes(routes, mux)
 	s.secretRoutes(routes)
 	s.storageRoutes(routes)

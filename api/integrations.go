@@ -98,6 +98,8 @@ type Status struct {
 	Door       receive.Stats  `json:"door" doc:"what the webhook door did since the start"`
 	// Inbound is our hold on the provider's events; absent without webhooks.
 	Inbound *InboundStanding `json:"inbound,omitempty" doc:"what is subscribed to, and events that never came"`
+	// Destinations of the plan; a pause is told here too.
+	Destinations []DestinationView `json:"destinations,omitempty" doc:"how deliveries to each destination go"`
 	// Connections of the tenant, or of all; null where tenants have none of
 	// their own.
 	Connections []ConnectionStatus `json:"connections,omitempty" doc:"the youngest first, 500 at most"`
@@ -147,6 +149,9 @@ func (s *server) status(ctx context.Context, in *statusInput) (*statusOutput, er
 		out.Body.Version = one.Plan.Provider.API.Version
 	}
 	if out.Body.Inbound, err = s.inbound(ctx, in.Service, in.Tenant); err != nil {
+		return nil, err
+	}
+	if out.Body.Destinations, err = s.destinationsOf(ctx, in.Service); err != nil {
 		return nil, err
 	}
 	if out.Body.Connections, err = s.connectionsOf(ctx, in.Service, in.Tenant); err != nil {

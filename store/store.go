@@ -22,6 +22,7 @@ type Store interface {
 	Reconciling
 	Doors
 	Retaining
+	Destinations
 
 	RecordDrift(ctx context.Context, list []integration.Drift) error
 	Drift(ctx context.Context, f integration.Filter) (found []integration.Drift, next string, err error)

@@ -99,6 +99,7 @@ func (a *App) connectable(s *service) connect.Service {
 	if i := slices.IndexFunc(p.Provider.Auth, func(c catalog.Auth) bool { return c.Kind == p.Auth.Use }); i >= 0 {
 		one.Auth = p.Provider.Auth[i]
 	}
+	accountsOf(s, &one)
 	if own := p.Environments[environment].BaseURL; own != "" {
 		if u, err := url.Parse(own); err == nil && privateHost(u) {
 			one.StandIn = u.Scheme + "://" + u.Host

@@ -361,16 +361,20 @@ type Webhooks struct {
 	Indistinct bool `yaml:"indistinct,omitempty" json:"indistinct,omitempty"`
 	// Gaps says why an id or a type can't be read out of the events, where ID,
 	// Composite and Type are not enough: the body is XML, or a ping without both.
-	Gaps       string        `yaml:"gaps,omitempty" json:"gaps,omitempty"`
-	Type       []string      `yaml:"type" json:"type"`                                   // extract paths, the first that yields a value
-	Time       string        `yaml:"time,omitempty" json:"time,omitempty"`               // extract path
-	TimeFormat string        `yaml:"time_format,omitempty" json:"time_format,omitempty"` // unix_s | unix_ms | rfc3339
-	Account    string        `yaml:"account,omitempty" json:"account,omitempty"`         // extract path of the provider's account id
-	Data       string        `yaml:"data,omitempty" json:"data,omitempty"`               // json path of the resource in the payload: data.object
-	Answer     WebhookAnswer `yaml:"answer" json:"answer"`
-	Retries    string        `yaml:"retries,omitempty" json:"retries,omitempty"` // the provider's schedule, in words
-	Replay     string        `yaml:"replay,omitempty" json:"replay,omitempty"`   // its replay or list API, in words
-	Challenge  string        `yaml:"challenge,omitempty" json:"challenge,omitempty"`
+	Gaps       string   `yaml:"gaps,omitempty" json:"gaps,omitempty"`
+	Type       []string `yaml:"type" json:"type"`                                   // extract paths, the first that yields a value
+	Time       string   `yaml:"time,omitempty" json:"time,omitempty"`               // extract path
+	TimeFormat string   `yaml:"time_format,omitempty" json:"time_format,omitempty"` // unix_s | unix_ms | rfc3339
+	Account    string   `yaml:"account,omitempty" json:"account,omitempty"`         // extract path of the provider's account id
+	// AccountOf is what tells that account when a tenant connects: token:NAME, a
+	// member of the token answer, or text with the {variables} of the API. Empty:
+	// it is not known how the two hang together.
+	AccountOf string        `yaml:"account_of,omitempty" json:"account_of,omitempty"`
+	Data      string        `yaml:"data,omitempty" json:"data,omitempty"` // json path of the resource in the payload: data.object
+	Answer    WebhookAnswer `yaml:"answer" json:"answer"`
+	Retries   string        `yaml:"retries,omitempty" json:"retries,omitempty"` // the provider's schedule, in words
+	Replay    string        `yaml:"replay,omitempty" json:"replay,omitempty"`   // its replay or list API, in words
+	Challenge string        `yaml:"challenge,omitempty" json:"challenge,omitempty"`
 	// Handshakes are the challenge as data: the first whose When fits is answered.
 	Handshakes []Handshake `yaml:"handshakes,omitempty" json:"handshakes,omitempty"`
 	// List is how events that were sent can be read again; nil: it is not known.

@@ -155,7 +155,7 @@ func (s *Connections) keepGrant(ctx context.Context, one *service, o *integratio
 		if err != nil {
 			return err
 		}
-		ch.Connection.Variables, ch.Connection.Account, ch.Connection.RenewBefore = values, account, token.RefreshExpires
+		ch.Connection.Variables, ch.Connection.Account, ch.Connection.RenewBefore = values, one.accountOf(token, values, account), token.RefreshExpires
 		ch.DropAll = true
 		if err := s.take(ctx, ch, one, token, integration.Secret{}); err != nil {
 			return err

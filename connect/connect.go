@@ -80,6 +80,13 @@ type Service struct {
 	// Check is a harmless call that tells whether a credential works; nil:
 	// there is none, and keys are kept untried.
 	Check *Check
+	// Account is what events of the provider call the account: token:NAME, a member
+	// of the token answer, or text with {variables}. Empty, and where it is not
+	// told: what the ID token says.
+	Account string
+	// WebhookSecret lets a tenant give the secret that signs the events of its own
+	// account, beside its keys.
+	WebhookSecret bool
 	// Tell names the destination that is told of changes of state; empty: none.
 	Tell string
 }

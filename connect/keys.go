@@ -47,7 +47,9 @@ func (s *Connections) connectWith(ctx context.Context, one *service, o integrati
 	ch.due(integration.TaskNone, time.Time{})
 	ch.Connection.ExpiresAt, ch.Connection.RenewBefore = time.Time{}, time.Time{}
 	opened := secrets
-	if one.method != nil {
+	if one.method == nil {
+		ch.Connection.Account = one.accountOf(oauth.Token{}, ch.Connection.Variables, ch.Connection.Account)
+	} else {
 		token, err := s.firstToken(ctx, one, &ch.Connection, o.Scopes, secrets)
 		if err != nil {
 			return false, err
@@ -60,6 +62,7 @@ func (s *Connections) connectWith(ctx context.Context, one *service, o integrati
 		if err := s.take(ctx, ch, one, token, integration.Secret{}); err != nil {
 			return false, err
 		}
+		ch.Connection.Account = one.accountOf(token, values, ch.Connection.Account)
 		opened = map[string]integration.Secret{fieldAccess: token.Access}
 		for name, v := range secrets {
 			opened[name] = v

@@ -60,6 +60,7 @@ func (s *service) fields() []Field {
 		s.clientFields(oauth.Grant(kind), add)
 	}
 	list = append(list, s.headerFields()...)
+	list = append(list, s.hookFields()...)
 	return append(list, s.variableFields()...)
 }
 

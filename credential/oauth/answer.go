@@ -98,9 +98,19 @@ func decode(answer Answer) (gjson.Result, bool) {
 	return gjson.ParseBytes(body), err == nil
 }
 
-// member reads a member by its very name: a dot in it is no path.
+// member reads a member by its very name; where there is none, a dot in it leads
+// into an object: team.id.
 func member(members gjson.Result, name string) gjson.Result {
-	return members.Get(gjson.Escape(name))
+	told := members.Get(gjson.Escape(name))
+	for !told.Exists() {
+		outer, inner, ok := strings.Cut(name, ".")
+		if !ok {
+			break
+		}
+		members, name = members.Get(gjson.Escape(outer)), inner
+		told = members.Get(gjson.Escape(name))
+	}
+	return told
 }
 
 // expires is when the access token ends.

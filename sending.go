@@ -3,6 +3,7 @@ package sallyport
 import (
 	"crypto/tls"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,18 +27,36 @@ func (l givingUp) Accept() (net.Conn, error) {
 	if _, ok := c.(*tls.Conn); ok {
 		return c, nil
 	}
-	return &sending{c}, nil
+	return &sending{Conn: c}, nil
 }
 
-// sending is a connection that ends when a write gets nowhere for sendTimeout.
-type sending struct{ net.Conn }
+// sending is a connection that ends when a write gets nowhere for sendTimeout, or
+// by the deadline that a handler has set itself.
+type sending struct {
+	net.Conn
+	own atomic.Bool // a handler has set a deadline
+}
 
 // Write writes, and fails when the other end takes too long.
 func (s *sending) Write(p []byte) (int, error) {
-	if err := s.SetWriteDeadline(time.Now().Add(sendTimeout)); err != nil {
-		return 0, err
+	if !s.own.Load() {
+		if err := s.Conn.SetWriteDeadline(time.Now().Add(sendTimeout)); err != nil {
+			return 0, err
+		}
 	}
 	return s.Conn.Write(p)
+}
+
+// SetWriteDeadline takes the place of sendTimeout; zero gives it back.
+func (s *sending) SetWriteDeadline(t time.Time) error {
+	s.own.Store(!t.IsZero())
+	return s.Conn.SetWriteDeadline(t)
+}
+
+// SetDeadline is SetWriteDeadline, and the same for reading.
+func (s *sending) SetDeadline(t time.Time) error {
+	s.own.Store(!t.IsZero())
+	return s.Conn.SetDeadline(t)
 }
 
 // CloseWrite says that nothing more will be sent: with it the server lets a

@@ -18,7 +18,7 @@ func TestGivingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
 		defer theirs.Close()
-		c := &sending{ours}
+		c := &sending{Conn: ours}
 		defer c.Close()
 		slow := make(chan int)
 		go func() { // takes a byte a little before it would be given up
@@ -44,6 +44,16 @@ func TestGivingUp(t *testing.T) {
 		if took := time.Since(began); !errors.Is(err, os.ErrDeadlineExceeded) || took != sendTimeout {
 			t.Errorf("a client that does not read got %v after %s", err, took)
 		}
+		for _, set := range []func(time.Time) error{c.SetWriteDeadline, c.SetDeadline} {
+			if err := set(time.Now().Add(time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			began = time.Now()
+			_, err = c.Write([]byte("x"))
+			if took := time.Since(began); !errors.Is(err, os.ErrDeadlineExceeded) || took != time.Second {
+				t.Errorf("a handler's own deadline of a second ended in %v after %s", err, took)
+			}
+		}
 	})
 }
 
@@ -63,7 +73,7 @@ func TestGivingUpLeavesTLS(t *testing.T) {
 			t.Errorf("%T was handed on as %T", c, accepted)
 		}
 	}
-	if err := (&sending{ours}).CloseWrite(); err != nil {
+	if err := (&sending{Conn: ours}).CloseWrite(); err != nil {
 		t.Errorf("a connection that can't be closed half: %v", err)
 	}
 	if _, err := (givingUp{one{}}).Accept(); !errors.Is(err, net.ErrClosed) {

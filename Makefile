@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TOOLS   := $(CURDIR)/bin/tools
 FOR     ?=
 
-.PHONY: run build test test-vault lint generate generated bench reliability clean
+.PHONY: run build test test-vault lint generate generated bench reliability fuzz clean
 
 run: build ## Build and run the demo: plan, sandbox, gateway and a receiving app.
 	$(BIN) demo $(if $(FOR),--for $(FOR))
@@ -37,6 +37,9 @@ bench: ## Measure and write docs/benchmarks.md.
 
 reliability: ## Kill everything again and again, and count: docs/reliability.md.
 	scripts/reliability
+
+fuzz: ## What strangers can send, 20 seconds a target; FUZZTIME=10m for longer.
+	scripts/fuzz
 
 clean:
 	rm -rf bin dist

@@ -23,7 +23,7 @@ func TestCompileRefuses(t *testing.T) {
 		"key_encoding: \"base64_after": func(v *catalog.Verification) { v.KeyEncoding = "base64_after_prefix:" },
 		"header: it must say":          func(v *catalog.Verification) { v.Header = nil },
 		"header: path \"header:a b\"":  func(v *catalog.Verification) { v.Header = catalog.OneOrMore{"a b"} },
-		"header: path \"yaml:a\"":       func(v *catalog.Verification) { v.Header = catalog.OneOrMore{"yaml:a"} },
+		"header: path \"yaml:a\"":      func(v *catalog.Verification) { v.Header = catalog.OneOrMore{"yaml:a"} },
 		"may end in *":                 func(v *catalog.Verification) { v.Header = catalog.OneOrMore{"json:a*"} },
 		"is not part of the request":   func(v *catalog.Verification) { v.Header = catalog.OneOrMore{"config:a"} },
 		"must stand alone":             func(v *catalog.Verification) { v.Header = catalog.OneOrMore{"json:a[].b", "X"} },

@@ -22,7 +22,7 @@ type stream struct {
 
 func (b *bundle) listen(query url.Values) *stream {
 	b.t.Helper()
-	r, err := http.NewRequestWithContext(b.t.Context(), "GET", b.url+"/api/v1/admin/integrations/stripe/events/stream?"+query.Encode(), nil)
+	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, b.url+"/api/v1/admin/integrations/stripe/events/stream?"+query.Encode(), nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func (b *bundle) listen(query url.Values) *stream {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() { resp.Body.Close(); client.CloseIdleConnections() })
-	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "application/x-ndjson" {
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "application/x-ndjson" {
 		b.t.Fatalf("%s %s", resp.Status, resp.Header.Get("Content-Type"))
 	}
 	s := &stream{b.t, resp, bufio.NewScanner(resp.Body)}

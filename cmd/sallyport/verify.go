@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/url"
 	"os"
 	"strconv"
@@ -25,6 +26,8 @@ type verifyFlags struct {
 	request, publicURL, now, output string
 	secrets                         []string
 	config                          map[string]string
+	offline                         bool
+	transport                       http.RoundTripper // of published keys; nil: guarded
 }
 
 func newVerify(ui *terminal) *cobra.Command {
@@ -33,8 +36,9 @@ func newVerify(ui *terminal) *cobra.Command {
 		Use: "verify PROVIDER", Short: "Say whether a captured webhook verifies, and why not", GroupID: "look", Args: cobra.ExactArgs(1),
 		Long: `Say whether a captured webhook verifies with the provider's scheme, step by step, and what is likely wrong when it does not.
 
-The request is a raw HTTP message, JSON with method, url, headers and body (or body_base64), or an entry of a HAR file. Nothing is
-sent anywhere: where a provider publishes its public key, give the key as the secret.
+The request is a raw HTTP message, JSON with method, url, headers and body (or body_base64), or an entry of a HAR file. It is sent
+nowhere. Where a provider publishes its public keys they are fetched, from the hosts that its profile names and never from a private
+address; with --offline they are not, and you give the key as the secret.
 
 Exit status: 0 when it verifies, 1 when it does not, 2 when the input can't be used.`,
 		Example: `  sallyport verify stripe --request webhook.http --secret env:STRIPE_WEBHOOK_SECRET
@@ -50,6 +54,7 @@ Exit status: 0 when it verifies, 1 when it does not, 2 when the input can't be u
 	cmd.Flags().StringToStringVar(&f.config, "config", nil, "value that is signed and not sent, name=value: webhook_id=…")
 	cmd.Flags().StringVar(&f.publicURL, "public-url", "", "address the provider calls, when the request shows another")
 	cmd.Flags().StringVar(&f.now, "now", "", "time to check at, RFC 3339 or Unix seconds; the present when empty")
+	cmd.Flags().BoolVar(&f.offline, "offline", false, "fetch no public keys")
 	cmd.Flags().StringVar(&f.output, "output", "text", "text or json")
 	fixedCompletion(cmd, "output", "text", "json")
 	return cmd
@@ -78,6 +83,9 @@ func runVerify(ctx context.Context, ui *terminal, provider string, f verifyFlags
 	}
 	given, err := givenBy(f)
 	if err != nil {
+		return err
+	}
+	if given.Keys, err = publishedKeys(profile.Webhooks, f); err != nil {
 		return err
 	}
 	r, note, err := readCapture(f.request, ui.in)

@@ -269,7 +269,7 @@ func (l *listener) events(ctx context.Context) (wrote bool, err error) {
 // both less what the plan redacts.
 func (l *listener) line(e *integration.Event) StreamLine {
 	view := eventView(e, nil)
-	view.Headers = e.Header
+	view.Headers = integration.ShownHeader(e.Header)
 	line := StreamLine{Kind: "event", Event: &view}
 	line.Body, view.Redacted = l.shown(e)
 	view.Kept = keptWords[e.Kept]

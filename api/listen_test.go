@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -115,6 +116,27 @@ func TestListen(t *testing.T) {
 	counts, err := b.store.EventCounts(t.Context(), "stripe", "")
 	if err != nil || counts.ByState["received"] != 7 {
 		t.Errorf("%+v, %v", counts, err)
+	}
+}
+
+// R5.7: a listener does not see the provider's signature, also where it is kept
+// for raw deliveries.
+func TestListenShowsNoSignature(t *testing.T) {
+	t.Parallel()
+	arrivals := api.NewArrivals()
+	b := newBundle(t, noProvider(t), previewing(t), func(c *api.Config) { c.Arrivals = arrivals })
+	t.Cleanup(arrivals.Close)
+	s := b.listen(nil)
+	e := &integration.Event{
+		ID: "e-1", Service: "stripe", ExternalID: "x-1", Type: "invoice.paid", Payload: []byte(`{}`), ReceivedAt: b.now, Status: integration.EventReceived,
+		Header: http.Header{"Content-Type": {"application/json"}, integration.SignedPrefix + "Stripe-Signature": {"t=1,v1=abcdef"}},
+	}
+	if _, err := b.store.Accept(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	arrivals.Announce()
+	if l := s.event(); l.Event.Headers["Content-Type"] == nil || bytes.Contains(s.in.Bytes(), []byte("abcdef")) {
+		t.Errorf("%s", s.in.Bytes())
 	}
 }
 

@@ -31,6 +31,7 @@ func newEventsList(g *gateway) *cobra.Command {
 	var f logFilter
 	cmd := &cobra.Command{
 		Use: "list SERVICE", Short: "List events, the newest first", Args: cobra.ExactArgs(1), Example: "  sallyport events list stripe --type invoice.paid --since 1h",
+		ValidArgsFunction: g.completing(g.services),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			list := []api.EventView{}
 			err := g.pages(cmd.Context(), args[0], &f, "event", func(b json.RawMessage) (int, error) {
@@ -52,6 +53,7 @@ func newEventsList(g *gateway) *cobra.Command {
 		},
 	}
 	f.flags(cmd, "received, processing, processed, failed or ignored", "event type")
+	g.completeType(cmd, "type")
 	fixedCompletion(cmd, "status", "received", "processing", "processed", "failed", "ignored")
 	return cmd
 }
@@ -59,6 +61,7 @@ func newEventsList(g *gateway) *cobra.Command {
 func newEventsShow(g *gateway) *cobra.Command {
 	return &cobra.Command{
 		Use: "show ID", Short: "Show everything about an event, its payload included", Args: cobra.ExactArgs(1), Example: "  sallyport events show 01996f6e-7c1a-7b1e-9d52-6f2f0d7c1a11",
+		ValidArgsFunction: g.completing(g.eventsOf),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var e api.EventView
 			if err := g.do(cmd.Context(), http.MethodGet, "/api/v1/admin/events/"+url.PathEscape(args[0]), nil, nil, &e); err != nil {

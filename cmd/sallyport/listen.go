@@ -34,15 +34,18 @@ func newListen(ui *terminal) *cobra.Command {
 	var f listenFlags
 	cmd := &cobra.Command{
 		Use: "listen SERVICE", Short: "Forward webhook events to your machine", GroupID: "run", Args: cobra.ExactArgs(1),
+		ValidArgsFunction: g.completing(g.services),
 		Long: `Forward the webhook events of a gateway to a server on your machine, as they come, one after the other. Nothing about an
 event changes: its destinations have it as if nobody listened.
 
 What is posted is what the plan delivers: the mapped CloudEvent, signed as Standard Webhooks say with a secret that is shown
-at the beginning and stays the same. With --raw it is what the provider sent, body and headers.
+at the beginning and stays the same for all you listen to. With --raw it is what the provider sent, body and headers; its
+signature is not shown to anybody, so your server can't verify it.
 
 Events that come while the command does not run are forwarded when it runs again, unless --from now skips them: where it was is
-kept in a file under $XDG_STATE_HOME/sallyport, one for each gateway, service, address, filter and --name. A crash at the
-wrong moment forwards one event twice; it has the same Webhook-Id. While nothing answers at the address, events wait.` + gatewayHelp,
+kept in a file under $XDG_STATE_HOME/sallyport (~/.local/state/sallyport), one for each gateway, service, address, filter and
+--name. A crash at the wrong moment forwards one event twice; it has the same Webhook-Id. While nothing answers at the address,
+events wait.` + gatewayHelp,
 		Example: `  sallyport listen stripe --to http://localhost:3000/webhooks
   sallyport listen stripe --to http://localhost:3000/webhooks --type invoice.paid --since 1h --print
   sallyport listen github --to http://localhost:3000/github --raw`,
@@ -66,6 +69,7 @@ wrong moment forwards one event twice; it has the same Webhook-Id. While nothing
 	cmd.Flags().BoolVar(&f.raw, "raw", false, "post what the provider sent, not what the plan makes of it")
 	cmd.Flags().BoolVar(&f.bodies, "print", false, "show the bodies")
 	fixedCompletion(cmd, "from", "last", "now")
+	g.completeType(cmd, "type")
 	return cmd
 }
 
@@ -75,6 +79,7 @@ type localListener struct {
 	listenFlags
 	service   string
 	state     *listenState
+	secret    string       // what is signed with
 	local     *http.Client // to the developer's server
 	stream    *http.Client // to the gateway
 	since     time.Time
@@ -101,13 +106,17 @@ func newListener(g *gateway, service string, f listenFlags) (*localListener, err
 	if err != nil {
 		return nil, err
 	}
+	secret, err := listenSecret(folder)
+	if err != nil {
+		return nil, err
+	}
 	slices.Sort(f.types)
 	state, err := openListenState(folder, service, g.address, service, f.to, f.tenant, strconv.FormatBool(f.raw), f.name, strings.Join(f.types, "\x01"))
 	if err != nil {
 		return nil, err
 	}
 	l := &localListener{
-		gateway: g, listenFlags: f, service: service, state: state,
+		gateway: g, listenFlags: f, service: service, state: state, secret: secret,
 		local: &http.Client{
 			Timeout: f.timeout, Transport: &http.Transport{},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -149,10 +158,7 @@ type fatal struct{ error }
 // run forwards events until ctx ends.
 func (l *localListener) run(ctx context.Context) error {
 	if !l.raw {
-		l.ui.say("signed as Standard Webhooks say, with %s", styleBold.Render(l.state.Secret))
-	}
-	if err := l.state.save(); err != nil {
-		return err
+		l.ui.say("signed as Standard Webhooks say, with %s", styleBold.Render(l.secret))
 	}
 	for failures := 0; ctx.Err() == nil; {
 		before := l.state.Cursor
@@ -292,6 +298,14 @@ func withoutURL(err error) error {
 	return err
 }
 
+// wherefrom says where a listener goes on that was here before.
+func (l *localListener) wherefrom() string {
+	if l.state.Cursor == "" || l.state.At.IsZero() || l.forwarded > 0 {
+		return ""
+	}
+	return styleDim.Render(", going on where it was " + ago(l.state.At))
+}
+
 // take works on one line and notes where to go on.
 func (l *localListener) take(ctx context.Context, line *api.StreamLine) error {
 	switch line.Kind {
@@ -310,14 +324,14 @@ func (l *localListener) take(ctx context.Context, line *api.StreamLine) error {
 	default:
 		if !l.greeted {
 			l.greeted, l.complaint = true, ""
-			l.ui.say("listening to %s at %s, posting to %s", l.service, l.address, l.to)
+			l.ui.say("listening to %s at %s, posting to %s%s", l.service, l.address, l.to, l.wherefrom())
 		}
 	}
 	if line.Cursor == l.state.Cursor {
 		return nil
 	}
 	l.state.Cursor = line.Cursor
-	if err := l.state.save(); err != nil {
+	if err := l.state.save(time.Now()); err != nil {
 		return fatal{err}
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/sallyport/sallyport/api"
+	"github.com/sallyport/sallyport/integration"
 )
 
 // shownMost is how much of a refusal is shown, in bytes.
@@ -40,7 +41,7 @@ func (l *localListener) forward(ctx context.Context, line *api.StreamLine) error
 	}
 	for failures := 0; ; failures++ {
 		p := l.post(ctx, line, body)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && p.err != nil {
 			return context.Cause(ctx)
 		}
 		if p.err != nil && errors.Is(p.err, syscall.ECONNREFUSED) {
@@ -48,9 +49,7 @@ func (l *localListener) forward(ctx context.Context, line *api.StreamLine) error
 			pause(ctx, backoff(failures, 5*time.Second))
 			continue
 		}
-		if l.forwarded++; p.err == nil {
-			l.complaint = ""
-		}
+		l.forwarded++
 		l.report(line, body, p, "")
 		return nil
 	}
@@ -82,8 +81,16 @@ func (l *localListener) bodyOf(line *api.StreamLine) (body []byte, why string) {
 	return p.CloudEvent, ""
 }
 
+// farewell is how long the developer's server may take to answer when the command
+// ends, so that it is not posted the same again the next time.
+const farewell = 3 * time.Second
+
 // post posts one event once.
 func (l *localListener) post(ctx context.Context, line *api.StreamLine, body []byte) *posted {
+	ending := ctx
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ending, func() { pause(ctx, farewell); cancel() })()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, l.to, bytes.NewReader(body))
 	if err != nil {
 		return &posted{err: err}
@@ -105,16 +112,16 @@ func (l *localListener) post(ctx context.Context, line *api.StreamLine, body []b
 func (l *localListener) header(h http.Header, line *api.StreamLine, body []byte) error {
 	if l.raw {
 		for name, values := range line.Event.Headers {
-			if name = textproto.CanonicalMIMEHeaderKey(name); !ofConnection(name) {
+			if name = textproto.CanonicalMIMEHeaderKey(name); !ofConnection(name) && !integration.IsMark(name) {
 				h[name] = values
 			}
 		}
 		h.Set("Sallyport-Event", line.Event.ID)
 		return nil
 	}
-	signer, err := standardwebhooks.NewWebhook(l.state.Secret)
+	signer, err := standardwebhooks.NewWebhook(l.secret)
 	if err != nil {
-		return fmt.Errorf("%s holds a secret that is none: %w", l.state.path, err)
+		return err
 	}
 	now := time.Now()
 	signature, err := signer.Sign(line.Event.ID, now, body)
@@ -188,6 +195,8 @@ func (l *localListener) report(line *api.StreamLine, body []byte, p *posted, why
 	}
 	if hint := p.hint(); hint != "" {
 		l.tell("%s", hint)
+	} else if p.status > 0 {
+		l.complaint = ""
 	}
 }
 

@@ -32,6 +32,7 @@ func newEventsRetry(g *gateway) *cobra.Command {
 	var f replayFlags
 	cmd := &cobra.Command{
 		Use: "retry SERVICE [ID]", Short: "Process an event again, or many", Args: cobra.RangeArgs(1, 2),
+		ValidArgsFunction: g.completing(g.services, g.eventsOf),
 		Long: `Process events again, from the bytes that came and with the plan as it is now: one by its ID, or those that match the
 filter. They are counted first. They go the oldest first and few at a time, so that what comes meanwhile is not held up.
 Events that wait or are in work are never touched. Destinations see sallyportreplay and the same Webhook-Id as before.`,
@@ -50,6 +51,7 @@ Events that wait or are in work are never touched. Destinations see sallyportrep
 	}
 	f.flags(cmd, "processed, failed or ignored; all three when empty", "event type")
 	_ = cmd.Flags().MarkHidden("limit")
+	g.completeType(cmd, "type")
 	fixedCompletion(cmd, "status", "processed", "failed", "ignored")
 	cmd.Flags().StringVar(&f.source, "source", "", "those that came by this address of the service")
 	cmd.Flags().DurationVar(&f.until, "until", 0, "only what came longer ago than this: 1h, 24h")
@@ -169,6 +171,7 @@ func newEventsPreview(g *gateway) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use: "preview ID", Short: "Show what an event would be delivered as", Args: cobra.ExactArgs(1),
+		ValidArgsFunction: g.completing(g.eventsOf),
 		Long: `Show what an event would be delivered as with the plan as it is served now, or with --plan as a plan file says that is
 not served yet: its destinations and its body, or why the mapping refuses it and where. Nothing is sent, nothing changes.
 
@@ -180,8 +183,10 @@ Exit status: 0 when it would be delivered or ignored, 1 when it would be refused
 			if err := g.do(cmd.Context(), http.MethodPost, id+"/preview", nil, nil, &p); err != nil {
 				return err
 			}
-			served := p
+			var served *api.PreviewView // to compare with
 			if file != "" {
+				as := p
+				served = &as
 				var e api.EventView
 				if err := g.do(cmd.Context(), http.MethodGet, id, nil, nil, &e); err != nil {
 					return err
@@ -191,7 +196,7 @@ Exit status: 0 when it would be delivered or ignored, 1 when it would be refused
 					return err
 				}
 			}
-			if err := g.show(p, func() { g.preview(&p, &served) }); err != nil {
+			if err := g.show(p, func() { g.preview(&p, served) }); err != nil {
 				return err
 			}
 			if p.Verdict == "refused" || p.Verdict == "not_kept" {
@@ -244,7 +249,7 @@ func previewWith(file string, v *api.EventView) (api.PreviewView, error) {
 	return api.PreviewOf(out, d.Preview(e)), nil
 }
 
-// preview shows p, and how it differs from what is served.
+// preview shows p, and how it differs from what is served; nil: it is that.
 func (g *gateway) preview(p, served *api.PreviewView) {
 	words := map[string]string{
 		"delivered": styleGood.Render("it would be delivered"), "ignored": "the plan does not use it: it would be ignored",
@@ -271,7 +276,7 @@ func (g *gateway) preview(p, served *api.PreviewView) {
 	}
 	g.ui.print("\n%s", clean(pretty(p.CloudEvent)))
 	switch {
-	case served == nil || p == served:
+	case served == nil:
 	case bytes.Equal(p.CloudEvent, served.CloudEvent):
 		g.ui.say("with the plan that is served it is the same")
 	case len(served.CloudEvent) > 0:

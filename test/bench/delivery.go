@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -119,30 +121,18 @@ func deliveryRound(ctx context.Context, binary string, rate float64, length time
 	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithTimeout(ctx, 2*length+2*time.Minute)
 	defer cancel()
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return deliverySample{}, err
-	}
 	app := &sink{more: make(chan struct{}, 1)}
-	server := &http.Server{Handler: app, ReadHeaderTimeout: 5 * time.Second}
-	go func() { _ = server.Serve(l) }()
-	defer server.Close()
-	cmd, err := gatewayWith(binary, fmt.Sprintf(deliveryPlan, l.Addr()))(ctx, dir)
+	at, stop, err := serveApp(ctx, app)
 	if err != nil {
 		return deliverySample{}, err
 	}
-	log, err := os.Create(filepath.Join(dir, "stderr.log"))
-	if err != nil {
-		return deliverySample{}, err
-	}
-	defer log.Close()
-	cmd.Stderr = log
-	address, err := started(cmd)
+	defer stop()
+	g, err := startGateway(ctx, binary, fmt.Sprintf(deliveryPlan, at), dir)
 	if err != nil {
 		return deliverySample{}, err
 	}
 	begin := time.Now()
-	sent, err := load(ctx, address, "/api/webhooks/stripe", 64, rate, 0, length)
+	sent, err := load(ctx, g.address, "/api/webhooks/stripe", 64, rate, 0, length)
 	if err == nil && sent.Failed > 0 {
 		err = fmt.Errorf("%d requests failed: %s", sent.Failed, sent.Failure)
 	}
@@ -155,24 +145,60 @@ func deliveryRound(ctx context.Context, binary string, rate float64, length time
 			err = fmt.Errorf("%d of %d events were delivered: %w", app.count(), sent.Answered, ctx.Err())
 		}
 	}
-	if stopErr := cmd.Process.Signal(syscall.SIGTERM); stopErr != nil {
-		return deliverySample{}, stopErr
-	}
-	if waitErr := cmd.Wait(); err == nil && waitErr != nil {
-		err = waitErr
-	}
-	if err != nil {
+	if err := errors.Join(err, g.stop()); err != nil {
 		return deliverySample{}, err
 	}
 	app.mu.Lock()
 	defer app.mu.Unlock()
 	slices.Sort(app.took)
 	n := len(app.took)
-	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	cpu := g.cmd.ProcessState.UserTime() + g.cmd.ProcessState.SystemTime()
 	return deliverySample{
 		rate: rate, PerSecond: float64(n) / app.last.Sub(begin).Seconds(), P50: app.took[n/2], P99: app.took[n*99/100],
 		CPU: cpu.Seconds() / float64(n) * 10_000,
 	}, nil
+}
+
+// serveApp serves an app on a port of its own.
+func serveApp(ctx context.Context, app http.Handler) (address string, stop func(), err error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	server := &http.Server{Handler: app, ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = server.Serve(l) }()
+	return l.Addr().String(), func() { server.Close() }, nil
+}
+
+// running is a gateway that was started.
+type running struct {
+	cmd     *exec.Cmd
+	address string
+	log     *os.File // a full log is part of what is measured
+}
+
+// startGateway starts one on a folder, whose database and plan stay for the next.
+func startGateway(ctx context.Context, binary, plan, dir string) (*running, error) {
+	cmd, err := gatewayWith(binary, plan)(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	g := &running{cmd: cmd}
+	if g.log, err = os.Create(filepath.Join(dir, "stderr.log")); err != nil {
+		return nil, err
+	}
+	cmd.Stderr = g.log
+	g.address, err = started(cmd)
+	return g, err
+}
+
+// stop ends it as an operator does.
+func (g *running) stop() error {
+	defer g.log.Close()
+	if err := g.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	return g.cmd.Wait()
 }
 
 // deliveryReport is the section of the report from the door to the app.

@@ -22,19 +22,20 @@ import (
 
 func main() {
 	var (
-		floor  = flag.String("floor", "", "run as a limit: verify or group; used by the program itself")
-		listen = flag.String("listen", "127.0.0.1:0", "with -floor: address")
-		file   = flag.String("file", "", "with -floor group: database file")
-		binary = flag.String("sallyport", "bin/sallyport", "the binary to measure")
-		rounds = flag.Int("rounds", 5, "rounds of each side")
-		server = flag.String("postgres", "", "postgres://… to measure PostgreSQL as well; the database is emptied")
-		length = flag.Duration("length", 4*time.Second, "measured time of a round, after a warm-up of a quarter of it")
-		only   = flag.String("only", "", "outbound or ingest: measure this part alone and print it")
-		out    = flag.String("o", "", "file to write; standard output when empty")
+		floor   = flag.String("floor", "", "run as a limit: verify or group; used by the program itself")
+		listen  = flag.String("listen", "127.0.0.1:0", "with -floor: address")
+		file    = flag.String("file", "", "with -floor group: database file")
+		binary  = flag.String("sallyport", "bin/sallyport", "the binary to measure")
+		rounds  = flag.Int("rounds", 5, "rounds of each side")
+		server  = flag.String("postgres", "", "postgres://… to measure PostgreSQL as well; the database is emptied")
+		length  = flag.Duration("length", 4*time.Second, "measured time of a round, after a warm-up of a quarter of it")
+		only    = flag.String("only", "", "outbound, ingest or backlog: measure this part alone and print it")
+		waiting = flag.Int("backlog", 1_000_000, "events of the backlog; 0 leaves it out")
+		out     = flag.String("o", "", "file to write; standard output when empty")
 	)
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *floor, *listen, *file, *binary, *server, *rounds, *length, *only, *out)
+	err := run(ctx, *floor, *listen, *file, *binary, *server, *rounds, *length, *waiting, *only, *out)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -42,7 +43,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, floor, listen, file, binary, postgres string, rounds int, length time.Duration, only, out string) error {
+func run(ctx context.Context, floor, listen, file, binary, postgres string, rounds int, length time.Duration, backlog int, only, out string) error {
 	if floor != "" {
 		return serveFloor(ctx, floor, listen, file)
 	}
@@ -59,7 +60,15 @@ func run(ctx context.Context, floor, listen, file, binary, postgres string, roun
 		fmt.Print(ingestReport(sides, results))
 		return nil
 	}
-	report, err := measure(ctx, binary, postgres, rounds, length)
+	if only == "backlog" {
+		s, err := measureBacklog(ctx, binary, backlog)
+		if err != nil {
+			return err
+		}
+		fmt.Print(backlogReport(s))
+		return nil
+	}
+	report, err := measure(ctx, binary, postgres, rounds, length, backlog)
 	if err != nil {
 		return err
 	}

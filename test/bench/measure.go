@@ -86,7 +86,7 @@ func measureIngest(ctx context.Context, binary, postgres string, rounds int, len
 	return sides, results, nil
 }
 
-func measure(ctx context.Context, binary, postgres string, rounds int, length time.Duration) (string, error) {
+func measure(ctx context.Context, binary, postgres string, rounds int, length time.Duration, backlog int) (string, error) {
 	sides, results, err := measureIngest(ctx, binary, postgres, rounds, length)
 	if err != nil {
 		return "", err
@@ -94,6 +94,14 @@ func measure(ctx context.Context, binary, postgres string, rounds int, length ti
 	delivered, err := measureDelivery(ctx, binary, rounds, length)
 	if err != nil {
 		return "", err
+	}
+	waiting := ""
+	if backlog > 0 {
+		s, err := measureBacklog(ctx, binary, backlog)
+		if err != nil {
+			return "", fmt.Errorf("backlog: %w", err)
+		}
+		waiting = backlogReport(s)
 	}
 	outbound, err := measureLayers(rounds, length)
 	if err != nil {
@@ -103,7 +111,7 @@ func measure(ctx context.Context, binary, postgres string, rounds int, length ti
 	if err != nil {
 		return "", err
 	}
-	return report(sides, results, delivered, rounds, length, outbound, micro), nil
+	return report(sides, results, deliveryReport(delivered)+waiting, rounds, length, outbound, micro), nil
 }
 
 func measureRound(ctx context.Context, one side, s setting, length time.Duration) (sample, error) {
@@ -178,7 +186,7 @@ func gatewayWith(binary, plan string) func(context.Context, string) (*exec.Cmd, 
 // gatewayOn is the product on a database.
 func gatewayOn(ctx context.Context, binary, plan, dir, database string) (*exec.Cmd, error) {
 	plans := filepath.Join(dir, "plans")
-	if err := os.Mkdir(plans, 0o755); err != nil {
+	if err := os.MkdirAll(plans, 0o755); err != nil {
 		return nil, err
 	}
 	if err := os.WriteFile(filepath.Join(plans, "stripe.yaml"), []byte(plan), 0o644); err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // report writes the Markdown of docs/benchmarks.md.
-func report(sides []side, results map[string]map[string][]sample, delivered []deliverySample, rounds int, length time.Duration, outbound, micro string) string {
+func report(sides []side, results map[string]map[string][]sample, delivered string, rounds int, length time.Duration, outbound, micro string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Benchmarks
 
@@ -28,7 +28,7 @@ Made by %[1]smake bench%[1]s. Ratios within one run are what counts; absolute fi
 
 `, "`", cpuName(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), len(eventHead)+24+len(eventMid)+len(sentMark)+len(eventTail), rounds, length)
 	b.WriteString(ingestReport(sides, results))
-	b.WriteString(deliveryReport(delivered))
+	b.WriteString(delivered)
 	b.WriteString(outbound)
 	fmt.Fprintf(&b, "## Packages\n\n`go test -bench . -benchmem` of the packages, in the same run:\n\n```\n%s```\n", micro)
 	return b.String()

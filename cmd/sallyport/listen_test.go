@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -368,66 +367,6 @@ func TestListenToMany(t *testing.T) {
 			if mine.ids[i][:10] > mine.ids[i+1][:10] {
 				t.Fatalf("%s before %s", mine.ids[i], mine.ids[i+1])
 			}
-		}
-	}
-}
-
-// A server that is not there is waited for; one that refuses is told what may be
-// wrong, and what is not posted is said.
-func TestListenToTrouble(t *testing.T) {
-	t.Parallel()
-	h := newHooks(t)
-	free, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	if err := free.Close(); err != nil {
-		t.Fatal(err)
-	}
-	l := h.listen("--to", "http://"+address+"/hooks", "--print")
-	h.send(1, "invoice.paid")
-	h.send(2, "invoice.voided")
-	l.err.wait(t, "is your server running?")
-	again, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mine := &local{came: make(chan struct{}, 1), answer: func(int) int { return 404 }}
-	server := &http.Server{Handler: mine, ReadHeaderTimeout: time.Minute}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(again) }()
-	t.Cleanup(func() { _ = server.Close(); <-served })
-	l.out.wait(t, "404 Not Found")
-	l.err.wait(t, "is --to right?")
-	l.out.wait(t, "the plan does not use it")
-	l.out.wait(t, `"number": 1`)
-	l.end()
-	if mine.count() != 1 {
-		t.Errorf("%d were posted", mine.count())
-	}
-}
-
-// What can't work says so at once.
-func TestListenRefuses(t *testing.T) {
-	t.Parallel()
-	h := newHooks(t)
-	for _, c := range []struct {
-		args []string
-		want string
-	}{
-		{[]string{"listen", "stripe"}, "--to is missing"},
-		{[]string{"listen", "stripe", "--to", "localhost:3000"}, "is no http or https URL"},
-		{[]string{"listen", "stripe", "--to", "http://localhost", "--from", "then"}, "is not one of last, now"},
-		{[]string{"listen", "stripe", "--to", "http://localhost", "--from", "now", "--since", "1h"}, "write one of them"},
-		{[]string{"listen", "none", "--to", "http://localhost"}, "none"},
-	} {
-		ui := &terminal{environ: []string{"SALLYPORT_GATEWAY=" + h.gateway.URL, "SALLYPORT_KEY=" + h.key, "XDG_STATE_HOME=" + h.state}, rawOut: io.Discard, rawErr: io.Discard}
-		ui.setColor()
-		root := newRoot(ui)
-		root.SetArgs(c.args)
-		if err := root.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%v: %v, want %q", c.args, err, c.want)
 		}
 	}
 }

@@ -76,7 +76,8 @@ const (
 
 // remembered keeps answers for a short while. It is emptied when it is full.
 type remembered[T any] struct {
-	now func() time.Time
+	now    func() time.Time
+	forget func(T) bool // answers that are not remembered; nil: none
 
 	mu      sync.Mutex
 	answers map[string]rememberedAnswer[T]
@@ -97,7 +98,7 @@ func (r *remembered[T]) get(key string, ask func() (T, error)) (T, error) {
 		return known.value, nil
 	}
 	value, err := ask()
-	if err != nil {
+	if err != nil || r.forget != nil && r.forget(value) {
 		return value, err
 	}
 	r.mu.Lock()
@@ -111,9 +112,11 @@ func (r *remembered[T]) get(key string, ask func() (T, error)) (T, error) {
 
 // tenantsOfAccounts finds the tenant that is connected to an account at the
 // provider. Where several are, it is nobody's: guessing would give one tenant's
-// events to another.
+// events to another. That an account is nobody's is not remembered: only who signs
+// as the provider makes us ask, and an event that comes right after a tenant
+// connected is the tenant's.
 func (a *App) tenantsOfAccounts(s *service) func(context.Context, string) (string, error) {
-	known := remembered[string]{now: a.config.Now}
+	known := remembered[string]{now: a.config.Now, forget: func(tenant string) bool { return tenant == "" }}
 	return func(ctx context.Context, account string) (string, error) {
 		return known.get(account, func() (string, error) {
 			tenants, err := a.store.TenantsOfAccount(ctx, s.plan.Service, a.config.Environment, account)

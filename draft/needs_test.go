@@ -20,8 +20,9 @@ func chosen(d *openapi.Document, need string) (c needs.Choice) {
 }
 
 // R8.2: the floors are what is reached; they keep choosing from getting worse.
-// Held-out needs were set aside before the rules were tuned, late ones written
-// afterwards: their lay words say the most about the words of other people.
+// Held-out needs were set aside before the first rules were tuned, late ones
+// written afterwards; the rules for lay words were tuned on the development
+// needs alone. Lay words of late needs say the most about other people's.
 func TestNeeds(t *testing.T) {
 	t.Parallel()
 	set, err := needs.Load("testdata")
@@ -37,6 +38,8 @@ func TestNeeds(t *testing.T) {
 	}{
 		{needs.Group{Wording: needs.Own, Part: needs.Tuned}, 0.98, 1, 0.85},
 		{needs.Group{Wording: needs.Lay, Part: needs.Tuned}, 0.6, 0.87, 0.58},
+		{needs.Group{Wording: needs.Own, Part: needs.Development}, 0.84, 0.98, 0.84},
+		{needs.Group{Wording: needs.Lay, Part: needs.Development}, 0.32, 0.59, 0.41},
 		{needs.Group{Wording: needs.Own, Part: needs.HeldOut}, 0.79, 0.98, 0.72},
 		{needs.Group{Wording: needs.Lay, Part: needs.HeldOut}, 0.45, 0.8, 0.46},
 		{needs.Group{Wording: needs.Own, Part: needs.Late}, 0.89, 1, 0.82},

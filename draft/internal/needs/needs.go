@@ -25,6 +25,8 @@ type Task struct {
 	Extra    []string `yaml:"extra"`  // operations that may be picked as well
 	HeldOut  bool     `yaml:"held_out"`
 	Late     bool     `yaml:"late"` // written when the rules were finished
+
+	development bool // from development.yaml
 }
 
 // Wording of a task.
@@ -50,19 +52,26 @@ type Set struct {
 	Documents map[string]*openapi.Document // by provider
 }
 
-// Load reads the tasks and documents of a folder: needs.yaml and
-// documents/PROVIDER.json.gz. It fails when a task names an operation that its
-// document does not have, or is held out against the hash of its id.
+// Load reads the tasks and documents of a folder: needs.yaml, development.yaml
+// and documents/PROVIDER.json.gz. It fails when a task names an operation that
+// its document does not have, or is held out against the hash of its id.
 func Load(folder string) (*Set, error) {
-	data, err := os.ReadFile(filepath.Join(folder, "needs.yaml"))
-	if err != nil {
-		return nil, err
-	}
 	s := &Set{Documents: map[string]*openapi.Document{}}
-	d := yaml.NewDecoder(bytes.NewReader(data))
-	d.KnownFields(true)
-	if err := d.Decode(&s.Tasks); err != nil {
-		return nil, fmt.Errorf("needs.yaml: %w", err)
+	for _, name := range []string{"needs.yaml", "development.yaml"} {
+		data, err := os.ReadFile(filepath.Join(folder, name))
+		if err != nil {
+			return nil, err
+		}
+		var tasks []Task
+		d := yaml.NewDecoder(bytes.NewReader(data))
+		d.KnownFields(true)
+		if err := d.Decode(&tasks); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		for i := range tasks {
+			tasks[i].development = name == "development.yaml"
+		}
+		s.Tasks = append(s.Tasks, tasks...)
 	}
 	for _, t := range s.Tasks {
 		if s.Documents[t.Provider] == nil {
@@ -84,13 +93,13 @@ func Load(folder string) (*Set, error) {
 }
 
 func (t Task) check(d *openapi.Document) error {
-	if !t.Late && t.HeldOut != heldOut(t.ID) {
-		return fmt.Errorf("needs.yaml: %s: held_out must be %v, as the hash of the id says", t.ID, heldOut(t.ID))
+	if !t.Late && !t.development && t.HeldOut != heldOut(t.ID) {
+		return fmt.Errorf("%s: held_out must be %v, as the hash of the id says", t.ID, heldOut(t.ID))
 	}
 	for _, call := range slices.Concat(t.Pick, t.Extra) {
 		for either := range strings.SplitSeq(call, " | ") {
 			if _, ok := d.Operation(either); !ok {
-				return fmt.Errorf("needs.yaml: %s: the document of %s has no %s", t.ID, t.Provider, either)
+				return fmt.Errorf("%s: the document of %s has no %s", t.ID, t.Provider, either)
 			}
 		}
 	}
@@ -191,13 +200,16 @@ type Part string
 
 // The parts.
 const (
-	Tuned   Part = "tuned"    // the rules were tuned on these
-	HeldOut Part = "held out" // set aside before any tuning
-	Late    Part = "late"     // written when the rules were finished
+	Tuned       Part = "tuned"       // the first rules were tuned on these
+	Development Part = "development" // the rules for lay words were tuned on these
+	HeldOut     Part = "held out"    // set aside before any tuning
+	Late        Part = "late"        // written when the first rules were finished
 )
 
 func (t Task) part() Part {
 	switch {
+	case t.development:
+		return Development
 	case t.Late:
 		return Late
 	case t.HeldOut:
@@ -207,7 +219,7 @@ func (t Task) part() Part {
 }
 
 // Groups in the order of a report.
-var Groups = []Group{{Own, Tuned}, {Lay, Tuned}, {Own, HeldOut}, {Lay, HeldOut}, {Own, Late}, {Lay, Late}}
+var Groups = []Group{{Own, Tuned}, {Lay, Tuned}, {Own, Development}, {Lay, Development}, {Own, HeldOut}, {Lay, HeldOut}, {Own, Late}, {Lay, Late}}
 
 func (g Group) String() string { return string(g.Part) + ", " + string(g.Wording) }
 

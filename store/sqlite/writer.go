@@ -16,11 +16,12 @@ import (
 // to cost little a piece, few enough that the first does not wait long.
 const batchMost = 512
 
-// A piece of work is queued, then either taken by the writer or abandoned by
-// its caller.
+// A piece of work is queued, then taken by the writer; a function begins later
+// than that. Until then its caller can abandon it.
 const (
 	queued int32 = iota
 	taken
+	begun
 	abandoned
 )
 
@@ -31,6 +32,7 @@ type work struct {
 	state atomic.Int32
 	err   error
 	done  chan struct{} // of capacity 1; nil when nobody waits
+	ran   chan struct{} // closed when the function has returned; nil when nobody waits
 }
 
 // lane is one bounded queue in front of the writer. Lanes keep kinds of work
@@ -127,15 +129,20 @@ func (w *writer) put(ctx context.Context, l lane, k *work) error {
 }
 
 // wait returns what came of k. When ctx ends first, k is taken back if the
-// writer has not begun with it; otherwise its outcome is open.
+// writer has not begun with it; otherwise its outcome is open. A function that
+// has begun is waited for all the same, though not its commit: it may write to
+// variables of the caller.
 func (k *work) wait(ctx context.Context) error {
 	select {
 	case <-k.done:
 		return k.err
 	case <-ctx.Done():
 	}
-	if k.state.CompareAndSwap(queued, abandoned) {
+	if k.state.CompareAndSwap(queued, abandoned) || k.do != nil && k.state.CompareAndSwap(taken, abandoned) {
 		return fmt.Errorf("sqlite: nothing was written: %w", context.Cause(ctx))
+	}
+	if k.ran != nil {
+		<-k.ran
 	}
 	select {
 	case <-k.done:
@@ -149,7 +156,7 @@ func (k *work) wait(ctx context.Context) error {
 // function must not keep the transaction; when it fails, what it wrote is
 // undone and the others' work is not.
 func (w *writer) do(ctx context.Context, l lane, f func(*transaction) error) error {
-	k := &work{do: f, done: make(chan struct{}, 1)}
+	k := &work{do: f, done: make(chan struct{}, 1), ran: make(chan struct{})}
 	if err := w.put(ctx, l, k); err != nil {
 		return err
 	}
@@ -234,10 +241,14 @@ func (w *writer) transact(batch []*work) error {
 		return w.failed("insert", err)
 	}
 	for _, k := range batch {
-		if k.do == nil {
+		if k.do == nil || !k.state.CompareAndSwap(taken, begun) {
 			continue
 		}
-		if k.err = w.tx.isolate(k.do); brokeAll(k.err) {
+		k.err = w.tx.isolate(k.do)
+		if k.ran != nil {
+			close(k.ran)
+		}
+		if brokeAll(k.err) {
 			return w.failed("write", k.err)
 		}
 	}

@@ -96,19 +96,29 @@ func TestCallerThatLeavesTakesItsWorkBack(t *testing.T) {
 	}
 }
 
-// A caller that leaves after the writer began is told that the outcome is open.
+// A caller that leaves after the writer began is told that the outcome is open,
+// and not before its function is over, which may write to variables of the caller.
 func TestCallerThatLeavesTooLate(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, Options{})
 	begun, over := make(chan struct{}), make(chan struct{})
+	stuck := func() error { <-over; return nil }
+	s.writer.beforeEnd.Store(&stuck)
 	ctx, leave := context.WithCancel(t.Context())
 	left := make(chan error)
 	go func() {
-		left <- s.writer.do(ctx, s.writer.jobs, func(tx *transaction) error {
+		mine := 0
+		err := s.writer.do(ctx, s.writer.jobs, func(tx *transaction) error {
 			close(begun)
-			<-over
-			return insertAudit(tx, integration.AuditEntry{Actor: "test"})
+			<-ctx.Done()
+			err := insertAudit(tx, integration.AuditEntry{Actor: "test"})
+			mine++
+			return err
 		})
+		if mine++; mine != 2 { // with the race detector: two writers
+			t.Errorf("its function ran %d times", mine-1)
+		}
+		left <- err
 	}()
 	<-begun
 	leave()

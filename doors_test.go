@@ -238,10 +238,11 @@ func TestDoorsOfAccounts(t *testing.T) {
 	})
 	e := enter(t, provider, map[string]string{"shopify": doorPlans["shopify"]}, map[string]string{"shopify": "orders/create"})
 	const body = `{"id":1}`
+	prefix := "X-"
 	order := func(id, shop, tenant string) {
 		t.Helper()
-		status := e.hook(t, "shopify", body, "X-Shopify-Webhook-Id", id, "X-Shopify-Topic", "orders/create", "X-Shopify-Shop-Domain", shop,
-			"X-Shopify-Hmac-SHA256", base64.StdEncoding.EncodeToString(signature("secret-of-the-plan", body)))
+		status := e.hook(t, "shopify", body, prefix+"Shopify-Webhook-Id", id, prefix+"Shopify-Topic", "orders/create", prefix+"Shopify-Shop-Domain", shop,
+			prefix+"Shopify-Hmac-SHA256", base64.StdEncoding.EncodeToString(signature("secret-of-the-plan", body)))
 		if status != http.StatusOK {
 			t.Fatalf("%s: %d", id, status)
 		}
@@ -264,6 +265,8 @@ func TestDoorsOfAccounts(t *testing.T) {
 	connect("first", "twice")
 	connect("second", "twice")
 	order("twice", "twice.myshopify.com", "") // nobody's rather than the wrong one's
+	prefix = "" // as newer deliveries have it
+	order("newer", "umbrella.myshopify.com", "umbrella")
 }
 
 // R5.11: an event that names the idempotency key of a call of ours is an echo of

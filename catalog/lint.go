@@ -228,8 +228,8 @@ func (l *linter) webhooks(w *Webhooks) {
 	if w.Time != "" {
 		l.extract("webhooks.time", w.Time)
 	}
-	if w.Account != "" {
-		l.extract("webhooks.account", w.Account)
+	for i, expr := range w.Account {
+		l.extract(fmt.Sprintf("webhooks.account[%d]", i), expr)
 	}
 	if w.Data != "" {
 		l.extract("webhooks.data", "json:"+w.Data)

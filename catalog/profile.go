@@ -365,7 +365,9 @@ type Webhooks struct {
 	Type       []string `yaml:"type" json:"type"`                                   // extract paths, the first that yields a value
 	Time       string   `yaml:"time,omitempty" json:"time,omitempty"`               // extract path
 	TimeFormat string   `yaml:"time_format,omitempty" json:"time_format,omitempty"` // unix_s | unix_ms | rfc3339
-	Account    string   `yaml:"account,omitempty" json:"account,omitempty"`         // extract path of the provider's account id
+	// Account are the extract paths of the provider's account id, the first that
+	// yields a value.
+	Account OneOrMore `yaml:"account,omitempty" json:"account,omitempty"`
 	// AccountOf is what tells that account when a tenant connects: token:NAME, a
 	// member of the token answer, or text with the {variables} of the API. Empty:
 	// it is not known how the two hang together.

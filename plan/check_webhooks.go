@@ -55,7 +55,7 @@ func (c *checker) tenantOf(w *Webhooks) {
 			c.complain("webhooks.tenant", RuleConflict, "the last part of the address can't be both a tenant and a source", "leave sources out, or write each one's tenant")
 		}
 	case TenantByAccount:
-		if p := c.plan.Provider; p != nil && p.Webhooks != nil && p.Webhooks.Account == "" {
+		if p := c.plan.Provider; p != nil && p.Webhooks != nil && len(p.Webhooks.Account) == 0 {
 			c.complain("webhooks.tenant", RuleReference, "the profile does not say where an event names the account", "write the place: json:a.b.c")
 		}
 	default:

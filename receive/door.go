@@ -41,7 +41,7 @@ type door struct {
 	tenant     extract.Path
 	ordered    bool
 	echo       echoes
-	account    extract.Path // zero: accounts name no tenants
+	account    []extract.Path // none: accounts name no tenants
 	byPath     func(context.Context, string) ([]integration.Secret, bool, error)
 	byAccount  func(context.Context, string) (string, error)
 	used       map[string]plan.EventHandling
@@ -98,7 +98,7 @@ func newDoor(s Service) (*door, error) {
 	switch {
 	case d.fixed != "", p.Webhooks.Tenant == plan.TenantByPath:
 	case p.Webhooks.Tenant == plan.TenantByAccount:
-		d.account = path("profile webhooks.account", facts.Account)
+		d.account = list("profile webhooks.account", facts.Account)
 	default:
 		d.tenant = path("webhooks.tenant", p.Webhooks.Tenant)
 	}

@@ -91,14 +91,14 @@ func (d *door) of(tenant string, secrets []integration.Secret) *door {
 // tenantOf finds whose account an event names. An account that is nobody's is no
 // reason to lose the event: it is kept without a tenant.
 func (r *Receiver) tenantOf(ctx context.Context, d *door, in *extract.Request, e *integration.Event) error {
-	if d.account.IsZero() || d.byAccount == nil || e.Tenant != "" {
+	if len(d.account) == 0 || d.byAccount == nil || e.Tenant != "" {
 		return nil
 	}
 	item := in
 	if _, ok := e.Batch(); ok {
 		item = &extract.Request{Method: in.Method, URL: in.URL, Header: in.Header, Body: e.Payload, Config: in.Config}
 	}
-	account, ok := name(item, []extract.Path{d.account})
+	account, ok := name(item, d.account)
 	if !ok {
 		return nil
 	}

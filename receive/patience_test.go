@@ -86,3 +86,52 @@ func TestStuckStoreIsAnsweredFor(t *testing.T) {
 		}
 	})
 }
+
+// R5.5: looking for the tenant of an address is part of what the provider waits
+// for.
+func TestStuckTenantIsAnsweredFor(t *testing.T) {
+	t.Parallel()
+	profile, err := catalog.Load("stripe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slack := *profile.Webhooks
+	slack.Answer.DeadlineS = 3
+	short := *profile
+	short.Webhooks = &slack
+	for name, lookup := range map[string]time.Duration{"for ever": time.Hour, "for a while": time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			var log strings.Builder
+			r, err := New(Config{
+				Services: []Service{{
+					Plan:    &plan.Plan{Service: "stripe", Provider: &short, Webhooks: &plan.Webhooks{Tenant: plan.TenantByPath, Events: map[string]plan.EventHandling{"invoice.paid": {}}}},
+					Secrets: func() []integration.Secret { return []integration.Secret{integration.NewSecret("whsec_stuck")} },
+					Tenant: func(ctx context.Context, _ string) ([]integration.Secret, bool, error) {
+						select {
+						case <-ctx.Done():
+							return nil, false, ctx.Err()
+						case <-time.After(lookup):
+							return nil, true, nil
+						}
+					},
+				}},
+				Inbox: stuck{}, Log: slog.New(slog.NewTextHandler(&log, nil)),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			payload := []byte(`{"id":"evt_1","object":"event","type":"invoice.paid","data":{"object":{}}}`)
+			signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: payload, Secret: "whsec_stuck", Timestamp: time.Now()})
+			request := httptest.NewRequest(http.MethodPost, Prefix+"stripe/acme", strings.NewReader(string(payload)))
+			request.Header.Set("Stripe-Signature", signed.Header)
+			answer, began := httptest.NewRecorder(), time.Now()
+			r.ServeHTTP(answer, request)
+			if took := time.Since(began); took != 2400*time.Millisecond || answer.Code != http.StatusServiceUnavailable {
+				t.Errorf("%s: answered %d after %s, want 503 after 2.4s of the provider's 3", name, answer.Code, took)
+			}
+			if !strings.Contains(log.String(), errLate.Error()) {
+				t.Errorf("%s: the log does not say why:\n%s", name, &log)
+			}
+		})
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/sallyport/sallyport/extract"
 	"github.com/sallyport/sallyport/integration"
@@ -59,14 +60,21 @@ func (r *Receiver) door(req *http.Request) (*door, error) {
 	if !ok || d == nil || d.byPath == nil || !aTenant(last) {
 		return nil, errNoDoor
 	}
-	secrets, known, err := d.byPath(req.Context(), last)
+	began := time.Now()
+	within, cancel := d.untilLate(req.Context())
+	defer cancel()
+	secrets, known, err := d.byPath(within, last)
 	switch {
+	case err != nil && within.Err() != nil:
+		return d, fmt.Errorf("the tenant of the address: %w", context.Cause(within))
 	case err != nil:
 		return d, fmt.Errorf("the tenant of the address: %w", err)
 	case !known:
 		return nil, errNoDoor
 	}
-	return d.of(last, secrets), nil
+	own := d.of(last, secrets)
+	own.patience -= time.Since(began)
+	return own, nil
 }
 
 // aTenant reports whether the last part of an address may name a tenant.

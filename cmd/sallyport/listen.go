@@ -84,7 +84,9 @@ type localListener struct {
 	stream    *http.Client // to the gateway
 	since     time.Time
 	forwarded int
+	refused   int    // of those forwarded
 	greeted   bool   // the developer knows that the stream stands
+	told      bool   // the developer knows the secret
 	complaint string // what the developer was last told is wrong
 }
 
@@ -157,9 +159,6 @@ type fatal struct{ error }
 
 // run forwards events until ctx ends.
 func (l *localListener) run(ctx context.Context) error {
-	if !l.raw {
-		l.ui.say("signed as Standard Webhooks say, with %s", styleBold.Render(l.secret))
-	}
 	for failures := 0; ctx.Err() == nil; {
 		before := l.state.Cursor
 		err := l.connect(ctx)
@@ -172,12 +171,24 @@ func (l *localListener) run(ctx context.Context) error {
 		}
 		if ctx.Err() == nil {
 			l.greeted = false
-			l.tell("%v; coming again", err)
+			l.tell("%v; trying again", err)
 			pause(ctx, backoff(failures, 30*time.Second))
 		}
 	}
-	l.ui.say("%s forwarded; what comes now waits for the next time", events(l.forwarded))
+	l.farewell()
 	return nil
+}
+
+// farewell says what was done.
+func (l *localListener) farewell() {
+	s := events(l.forwarded) + " posted"
+	if l.refused > 0 {
+		s += fmt.Sprintf(", %d of them not taken", l.refused)
+	}
+	if l.state.Cursor != "" {
+		s += "; what comes from now on waits for the next time"
+	}
+	l.ui.say("%s", s)
 }
 
 // tell says what is wrong, once.
@@ -306,6 +317,18 @@ func (l *localListener) wherefrom() string {
 	return styleDim.Render(", going on where it was " + ago(l.state.At))
 }
 
+// greet says that the stream stands.
+func (l *localListener) greet() {
+	if l.greeted {
+		return
+	}
+	if !l.told && !l.raw {
+		l.ui.say("signed as Standard Webhooks say, with %s", styleBold.Render(l.secret))
+	}
+	l.ui.say("listening to %s at %s, posting to %s%s", l.service, l.address, l.to, l.wherefrom())
+	l.greeted, l.told, l.complaint = true, true, ""
+}
+
 // take works on one line and notes where to go on.
 func (l *localListener) take(ctx context.Context, line *api.StreamLine) error {
 	switch line.Kind {
@@ -322,10 +345,7 @@ func (l *localListener) take(ctx context.Context, line *api.StreamLine) error {
 	case "end":
 		return errors.New(line.Reason)
 	default:
-		if !l.greeted {
-			l.greeted, l.complaint = true, ""
-			l.ui.say("listening to %s at %s, posting to %s%s", l.service, l.address, l.to, l.wherefrom())
-		}
+		l.greet()
 	}
 	if line.Cursor == l.state.Cursor {
 		return nil

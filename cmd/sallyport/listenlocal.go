@@ -49,7 +49,9 @@ func (l *localListener) forward(ctx context.Context, line *api.StreamLine) error
 			pause(ctx, backoff(failures, 5*time.Second))
 			continue
 		}
-		l.forwarded++
+		if l.forwarded++; p.status < 200 || p.status >= 300 {
+			l.refused++
+		}
 		l.report(line, body, p, "")
 		return nil
 	}
@@ -81,16 +83,16 @@ func (l *localListener) bodyOf(line *api.StreamLine) (body []byte, why string) {
 	return p.CloudEvent, ""
 }
 
-// farewell is how long the developer's server may take to answer when the command
+// afterwards is how long the developer's server may take to answer when the command
 // ends, so that it is not posted the same again the next time.
-const farewell = 3 * time.Second
+const afterwards = 3 * time.Second
 
 // post posts one event once.
 func (l *localListener) post(ctx context.Context, line *api.StreamLine, body []byte) *posted {
 	ending := ctx
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	defer context.AfterFunc(ending, func() { pause(ctx, farewell); cancel() })()
+	defer context.AfterFunc(ending, func() { pause(ctx, afterwards); cancel() })()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, l.to, bytes.NewReader(body))
 	if err != nil {
 		return &posted{err: err}
@@ -193,7 +195,7 @@ func (l *localListener) report(line *api.StreamLine, body []byte, p *posted, why
 	case p.status >= 300:
 		l.ui.print("  %s", styleDim.Render(clean(shortened(p.body))))
 	}
-	if hint := p.hint(); hint != "" {
+	if hint := p.hint(l.raw); hint != "" {
 		l.tell("%s", hint)
 	} else if p.status > 0 {
 		l.complaint = ""
@@ -221,14 +223,19 @@ func (p *posted) word() string {
 }
 
 // hint is what may be wrong with a server that refuses.
-func (p *posted) hint() string {
+func (p *posted) hint(raw bool) string {
 	switch {
 	case p.status == http.StatusNotFound:
 		return "your server has nothing at this path: is --to right?"
 	case p.status == http.StatusMethodNotAllowed:
 		return "your server takes no POST at this path"
-	case p.status == http.StatusUnauthorized || p.status == http.StatusForbidden:
-		return "your server refuses it: does it verify with the secret that was shown at the beginning? with --raw it needs the provider's, and a signature that is not kept can't be verified"
+	case p.status != http.StatusUnauthorized && p.status != http.StatusForbidden:
+	case raw:
+		return "your server refuses it: the provider's signature is not forwarded, so it can't be verified; without --raw it can"
+	default:
+		return "your server refuses it: does it verify with the secret that was shown at the beginning?"
+	}
+	switch {
 	case p.status >= 300 && p.status < 400:
 		return "your server redirects, which is not followed: name the final URL"
 	case p.status == http.StatusUnsupportedMediaType:

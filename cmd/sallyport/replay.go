@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aymanbagabas/go-udiff"
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport/sallyport/api"
@@ -35,7 +36,10 @@ func newEventsRetry(g *gateway) *cobra.Command {
 		ValidArgsFunction: g.completing(g.services, g.eventsOf),
 		Long: `Process events again, from the bytes that came and with the plan as it is now: one by its ID, or those that match the
 filter. They are counted first. They go the oldest first and few at a time, so that what comes meanwhile is not held up.
-Events that wait or are in work are never touched. Destinations see sallyportreplay and the same Webhook-Id as before.`,
+Events that wait or are in work are never touched. Destinations see sallyportreplay and the same Webhook-Id as before.
+Ctrl-C stops the job; what had its turn by then stays as it is.
+
+Exit status: 0 when all were processed, 1 when some failed or the job was stopped.` + gatewayHelp,
 		Example: "  sallyport events retry stripe 01996f6e-7c1a-7b1e-9d52-6f2f0d7c1a11\n  sallyport events retry stripe --status failed --type invoice.paid --since 2h --yes",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			base := "/api/v1/admin/integrations/" + url.PathEscape(args[0]) + "/retry"
@@ -44,7 +48,7 @@ Events that wait or are in work are never touched. Destinations see sallyportrep
 				if err := g.do(cmd.Context(), http.MethodPost, base+"/"+url.PathEscape(args[1]), nil, nil, &out); err != nil {
 					return err
 				}
-				return g.show(out, func() { g.ui.say("%s %s is %s", out.Kind, out.ID, out.Status) })
+				return g.show(out, func() { g.ui.say("event %s is due again; see how it goes: sallyport events show %s", out.ID, out.ID) })
 			}
 			return g.replayMany(cmd.Context(), base, &f)
 		},
@@ -110,7 +114,13 @@ func (g *gateway) replayMany(ctx context.Context, path string, f *replayFlags) e
 			return err
 		}
 	}
-	return g.show(job, func() { g.ui.say("%s", jobLine(&job)) })
+	if err := g.show(job, func() { g.ui.say("%s", jobLine(&job)) }); err != nil {
+		return err
+	}
+	if job.Failed > 0 || job.State == string(integration.JobCanceled) {
+		return &exitError{code: 1} // all is said
+	}
+	return nil
 }
 
 func counted(j *api.JobView) string {
@@ -154,7 +164,7 @@ func eventJobLine(j *api.JobView) string {
 	if j.Total > 0 {
 		full = min(barWidth*over/j.Total, barWidth)
 	}
-	s := fmt.Sprintf("%s%s %d of %d: %d processed, %d failed", strings.Repeat("█", full), strings.Repeat("░", barWidth-full), over, j.Total, j.Done, j.Failed)
+	s := fmt.Sprintf("%s%s %d of %d: %d processed, %d failed", styleGood.Render(strings.Repeat("█", full)), styleDim.Render(strings.Repeat("░", barWidth-full)), over, j.Total, j.Done, j.Failed)
 	if j.Skipped > 0 {
 		s += fmt.Sprintf(", %d skipped", j.Skipped)
 	}
@@ -200,7 +210,7 @@ Exit status: 0 when it would be delivered or ignored, 1 when it would be refused
 				return err
 			}
 			if p.Verdict == "refused" || p.Verdict == "not_kept" {
-				return errors.New("it would not be delivered")
+				return &exitError{code: 1} // all is said
 			}
 			return nil
 		},
@@ -256,7 +266,7 @@ func (g *gateway) preview(p, served *api.PreviewView) {
 		"refused": styleBad.Render("it would be refused"), "fetched": "the provider would be asked first, by " + p.Fetch,
 		"not_kept": styleBad.Render("what came is not kept any more"),
 	}
-	rows := [][]string{{"type", clean(p.Type)}, {"stands at", stateStyle(p.Status)}, {"with the plan", words[p.Verdict]}}
+	rows := [][]string{{"type", clean(p.Type)}, {"status", stateStyle(p.Status)}, {"with the plan", words[p.Verdict]}}
 	if len(p.Destinations) > 0 {
 		rows = append(rows, []string{"goes to", strings.Join(p.Destinations, ", ")})
 	}
@@ -271,19 +281,34 @@ func (g *gateway) preview(p, served *api.PreviewView) {
 		rows = append(rows, []string{"redacted", "values were taken out, as webhooks.redact says; it would be delivered with them while they are kept"})
 	}
 	g.ui.table([]string{p.ID, ""}, rows)
-	if len(p.CloudEvent) == 0 {
-		return
+	if len(p.CloudEvent) > 0 {
+		g.ui.print("\n%s", clean(pretty(p.CloudEvent)))
 	}
-	g.ui.print("\n%s", clean(pretty(p.CloudEvent)))
 	switch {
 	case served == nil:
-	case bytes.Equal(p.CloudEvent, served.CloudEvent):
-		g.ui.say("with the plan that is served it is the same")
-	case len(served.CloudEvent) > 0:
-		g.ui.say("with the plan that is served it is:\n%s", clean(pretty(served.CloudEvent)))
+	case p.Verdict != served.Verdict:
+		g.ui.say("with the plan that is served it is %s", strings.ReplaceAll(served.Verdict, "_", " "))
+	case !bytes.Equal(p.CloudEvent, served.CloudEvent):
+		g.ui.say("\n%s", difference(clean(pretty(served.CloudEvent)), clean(pretty(p.CloudEvent))))
 	default:
-		g.ui.say("with the plan that is served it is %s", served.Verdict)
+		g.ui.say("with the plan that is served it is the same")
 	}
+}
+
+// difference is what a text would become, as a person reads it.
+func difference(served, planned string) string {
+	lines := strings.Split(strings.TrimSuffix(udiff.Unified("as the plan that is served says", "as this plan says", served+"\n", planned+"\n"), "\n"), "\n")
+	for i, line := range lines {
+		switch {
+		case strings.HasPrefix(line, "---"), strings.HasPrefix(line, "+++"):
+			lines[i] = styleBold.Render(line)
+		case strings.HasPrefix(line, "-"):
+			lines[i] = styleBad.Render(line)
+		case strings.HasPrefix(line, "+"):
+			lines[i] = styleGood.Render(line)
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // pretty indents JSON; anything else stays as it is.

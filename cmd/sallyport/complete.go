@@ -58,7 +58,7 @@ func (g *gateway) eventTypes(ctx context.Context, before []string) (offers []cob
 	for _, s := range g.integrations(ctx) {
 		if len(before) > 0 && s.Service == before[0] {
 			for _, name := range s.Events {
-				offers = append(offers, cobra.Completion(clean(name)))
+				offers = append(offers, clean(name))
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -39,7 +40,12 @@ func TestListenToTrouble(t *testing.T) {
 	server := &http.Server{Handler: mine, ReadHeaderTimeout: time.Minute}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(again) }()
-	t.Cleanup(func() { _ = server.Close(); <-served })
+	t.Cleanup(func() {
+		_ = server.Close()
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
 	l.out.wait(t, "404 Not Found")
 	l.err.wait(t, "is --to right?")
 	l.out.wait(t, "the plan does not use it")

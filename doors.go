@@ -21,14 +21,14 @@ func (a *App) doors(s *service) []receive.Service {
 	a.shaking(s, &main)
 	switch s.plan.Webhooks.Tenant {
 	case plan.TenantByPath:
-		main.Tenant = a.tenantsOfPaths(s)
+		main.Tenant, main.KeepTenant = a.tenantsOfPaths(s), a.keepDeliveredTo(s)
 	case plan.TenantByAccount:
 		main.Account = a.tenantsOfAccounts(s)
 	}
 	list := []receive.Service{main}
 	for _, name := range sourcesOf(s) {
 		source := main
-		source.Source, source.Tenant = name, nil
+		source.Source, source.Tenant, source.KeepTenant = name, nil, nil
 		secret := s.plan.Webhooks.Sources[name].Secret
 		if secret == "" {
 			secret = vault.WebhookSecret
@@ -67,8 +67,7 @@ func accountsOf(s *service, one *connect.Service) {
 }
 
 // What the doors remember of tenants: long enough that a burst of events asks the
-// store once, short enough that nobody waits for a new tenant. Strangers can ask
-// for any number of them.
+// store once, short enough that nobody who disconnects has events for long.
 const (
 	rememberTenant = 10 * time.Second
 	mostRemembered = 10_000
@@ -145,7 +144,10 @@ func (a *App) tenantsOfPaths(s *service) func(context.Context, string) ([]integr
 	if !s.plan.Auth.OfTenants() {
 		return func(context.Context, string) ([]integration.Secret, bool, error) { return nil, true, nil }
 	}
-	remember := remembered[pathTenant]{now: a.config.Now}
+	// Who connects is known from then on, and what is delivered in a handshake
+	// verifies from then on, at any instance. Strangers, who can make up names, would
+	// not be kept from the store by what is remembered of one.
+	remember := remembered[pathTenant]{now: a.config.Now, forget: func(t pathTenant) bool { return !t.known || deliversSecret(s) != nil }}
 	return func(ctx context.Context, tenant string) ([]integration.Secret, bool, error) {
 		found, err := remember.get(tenant, func() (pathTenant, error) { return a.pathTenant(ctx, s, tenant) })
 		return found.secrets, found.known, err
@@ -166,7 +168,11 @@ func (a *App) pathTenant(ctx context.Context, s *service, tenant string) (t path
 		if err != nil {
 			return pathTenant{}, err
 		}
-		t.secrets = append(t.secrets, given...)
+		delivered, err := a.deliveredTo(ctx, s, &list[i])
+		if err != nil {
+			return pathTenant{}, err
+		}
+		t.secrets = append(append(t.secrets, given...), delivered...)
 		c, credentials, err := a.store.Connection(ctx, list[i].ID)
 		if err != nil {
 			return pathTenant{}, err

@@ -68,6 +68,22 @@ webhooks:
 `,
 }
 
+// asanaPlan is of a provider that delivers its secret when a webhook is made.
+const asanaPlan = `
+sallyport: 1
+service: asana
+uses: asana
+need: Hear of every task of each of our customers.
+environments:
+  development: {base_url: "BASE"}
+auth: {use: api_key, whose: tenant}
+endpoints:
+  read_me: {call: GET /users/me, purpose: See whether a key works., effect: read}
+webhooks:
+  tenant: path
+  events: {changed: {}}
+`
+
 // entrance is a gateway with doors, and what came through them.
 type entrance struct {
 	url, key string
@@ -265,7 +281,7 @@ func TestDoorsOfAccounts(t *testing.T) {
 	connect("first", "twice")
 	connect("second", "twice")
 	order("twice", "twice.myshopify.com", "") // nobody's rather than the wrong one's
-	prefix = "" // as newer deliveries have it
+	prefix = ""                               // as newer deliveries have it
 	order("newer", "umbrella.myshopify.com", "umbrella")
 }
 
@@ -310,5 +326,89 @@ func TestEchoOfACall(t *testing.T) {
 		if shown.Echo != got.Echo() {
 			t.Errorf("%s is shown as an echo: %v", got.ExternalID, shown.Echo)
 		}
+	}
+}
+
+// R5.3: a secret that the provider delivers at a tenant's address is that tenant's:
+// it verifies there and nowhere else, from that moment on, and ends with the
+// connection. Nobody makes up a tenant by delivering one.
+func TestDeliveredSecretsOfTenants(t *testing.T) {
+	t.Parallel()
+	provider := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"data":{"gid":"1"}}`)
+	})
+	e := enter(t, provider, map[string]string{"asana": asanaPlan}, map[string]string{"asana": "changed"})
+	connections := map[string]string{}
+	connect := func(tenant string) {
+		t.Helper()
+		var c api.Connecting
+		postJSON(t, e.url+"/api/v1/integrations/asana/connect", e.key, map[string]any{"tenant": tenant, "secrets": map[string]string{"api_key": "key-" + tenant}}, &c)
+		connections[tenant] = c.Connection
+	}
+	shake := func(tenant, secret string, want int) {
+		t.Helper()
+		if got := e.hook(t, "asana/"+tenant, "", "X-Hook-Secret", secret); got != want {
+			t.Errorf("%s delivered at %s: %d, want %d", secret, tenant, got, want)
+		}
+	}
+	changed := func(tenant, secret string, want int) {
+		t.Helper()
+		body := `{"events":[{"action":"changed","created_at":"2026-11-24T09:00:00Z","resource":{"gid":"` + tenant + `","resource_type":"task"}}]}`
+		if got := e.hook(t, "asana/"+tenant, body, "X-Hook-Signature", hex.EncodeToString(signature(secret, body))); got != want {
+			t.Errorf("at %s by %s: %d, want %d", tenant, secret, got, want)
+		}
+	}
+	const first, second, third = "secret-of-acme-0123456789abcdef", "secret-of-umbrella-0123456789abc", "secret-of-a-stranger-0123456789a"
+	connect("acme")
+	connect("umbrella")
+	shake("stranger", third, http.StatusNotFound)
+	changed("acme", first, http.StatusServiceUnavailable) // there is no secret yet
+	shake("acme", first, http.StatusOK)
+	shake("umbrella", second, http.StatusOK)
+	shake("acme", first, http.StatusOK) // again
+	shake("acme", third, http.StatusUnauthorized)
+	changed("acme", second, http.StatusUnauthorized)
+	changed("umbrella", first, http.StatusUnauthorized)
+	changed("acme", third, http.StatusUnauthorized)
+	changed("acme", first, http.StatusOK)
+	changed("umbrella", second, http.StatusOK)
+	tenants := map[string]bool{}
+	for range 2 {
+		tenants[arrived(t, e.handled).Tenant] = true
+	}
+	if !tenants["acme"] || !tenants["umbrella"] {
+		t.Errorf("handled those of %v", tenants)
+	}
+	var gone api.Disconnecting
+	postJSON(t, e.url+"/api/v1/integrations/asana/disconnect", e.key, map[string]any{"connection": connections["acme"]}, &gone)
+	changed("acme", first, http.StatusNotFound)
+	connect("acme")
+	changed("acme", first, http.StatusServiceUnavailable)
+	shake("acme", third, http.StatusOK) // by now Asana's new one
+	changed("acme", third, http.StatusOK)
+}
+
+// R5.3: where tenants need not connect, a secret is taken at the address of the
+// service alone: whoever delivered one at another could sign for anybody.
+func TestNobodyMakesUpATenant(t *testing.T) {
+	t.Parallel()
+	text := strings.NewReplacer(", whose: tenant", "", `{base_url: "BASE"}`, `{base_url: "BASE", secrets: {api_key: "env:KEY"}}`).Replace(asanaPlan)
+	e := enter(t, http.NotFoundHandler(), map[string]string{"asana": text}, map[string]string{"asana": "changed"})
+	const ours, strangers = "secret-of-the-service-0123456789", "secret-of-a-stranger-0123456789a"
+	if got := e.hook(t, "asana/victim", "", "X-Hook-Secret", strangers); got != http.StatusServiceUnavailable {
+		t.Errorf("a stranger's secret: %d", got)
+	}
+	if got := e.hook(t, "asana", "", "X-Hook-Secret", ours); got != http.StatusOK {
+		t.Errorf("the first secret: %d", got)
+	}
+	const body = `{"events":[{"action":"changed","created_at":"2026-11-24T09:00:00Z","resource":{"gid":"1","resource_type":"task"}}]}`
+	for secret, want := range map[string]int{strangers: http.StatusUnauthorized, ours: http.StatusOK} {
+		if got := e.hook(t, "asana/victim", body, "X-Hook-Signature", hex.EncodeToString(signature(secret, body))); got != want {
+			t.Errorf("by %s: %d, want %d", secret, got, want)
+		}
+	}
+	if got := arrived(t, e.handled); got.Tenant != "victim" || len(e.handled) > 0 {
+		t.Errorf("handled %+v and %d more", got, len(e.handled))
 	}
 }

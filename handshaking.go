@@ -70,8 +70,18 @@ func entrustedPlace(service, source string) string {
 // sees nor forgets it.
 func entrustedService(place string) string { return "handshake/" + place }
 
-func entrustedBinding(place, fingerprint string) vault.Binding {
-	return vault.Binding{Connection: entrustedService(place) + "/" + fingerprint, Field: vault.WebhookSecret}
+// entrustedAt is where delivered secrets are kept: those of an address of the
+// plan, or those of a tenant's address, which go with its connection.
+type entrustedAt struct {
+	service, tenant, connection string
+}
+
+func (at entrustedAt) binding(fingerprint string) vault.Binding {
+	place := at.service
+	if at.connection != "" {
+		place += "/" + at.connection
+	}
+	return vault.Binding{Tenant: at.tenant, Connection: place + "/" + fingerprint, Field: vault.WebhookSecret}
 }
 
 // entrust reads what was delivered so far. The door is opened after it.
@@ -102,14 +112,23 @@ func sourcesOf(s *service) []string {
 	return sources
 }
 
-// learnEntrusted reads the delivered secrets of one address, the newest first,
-// and returns their rows in the order in which they came.
+// learnEntrusted reads the delivered secrets of one address of the plan.
 func (a *App) learnEntrusted(ctx context.Context, place string) ([]integration.Subscription, error) {
-	rows, err := a.store.Subscriptions(ctx, entrustedService(place))
+	rows, err := a.store.SubscriptionsOf(ctx, entrustedService(place), "")
 	if err != nil {
 		return nil, err
 	}
-	var secrets []integration.Secret
+	secrets, err := a.openEntrusted(ctx, entrustedAt{service: entrustedService(place)}, rows)
+	if err != nil {
+		return nil, err
+	}
+	a.entrusting.known[place].Store(&secrets)
+	return rows, nil
+}
+
+// openEntrusted returns the secrets of rows that are in the order in which they
+// came, the newest first.
+func (a *App) openEntrusted(ctx context.Context, at entrustedAt, rows []integration.Subscription) (secrets []integration.Secret, err error) {
 	for i := range slices.Backward(rows) {
 		if len(secrets) == mostEntrusted {
 			break
@@ -118,14 +137,13 @@ func (a *App) learnEntrusted(ctx context.Context, place string) ([]integration.S
 		if err != nil {
 			return nil, err
 		}
-		secret, err := sealer.Open(ctx, entrustedBinding(place, rows[i].ExternalID), rows[i].Sealed)
+		secret, err := sealer.Open(ctx, at.binding(rows[i].ExternalID), rows[i].Sealed)
 		if err != nil {
 			return nil, err
 		}
 		secrets = append(secrets, secret)
 	}
-	a.entrusting.known[place].Store(&secrets)
-	return rows, nil
+	return secrets, nil
 }
 
 // entrusted are the secrets that were delivered at an address, from memory.
@@ -146,19 +164,26 @@ func (a *App) entrusted(service, source string) []integration.Secret {
 // errEntrusted is why a second secret that nobody signed is not taken.
 var errEntrusted = errors.New("another secret was delivered first; make the gateway forget it if the provider is to deliver a new one")
 
-// keepEntrusted keeps a secret that a provider delivered. Returning nil it is in
-// the store, sealed, and verifies from now on. Of two that come unsigned at the
-// same time, at one instance or at two, the first is kept and the second refused.
+// keepEntrusted keeps a secret that a provider delivered at an address of the
+// plan. Returning nil it is in the store, sealed, and verifies from now on.
 func (a *App) keepEntrusted(ctx context.Context, s *service, source string, secret integration.Secret) error {
-	e, place, now := a.entrusting, entrustedPlace(s.plan.Service, source), a.config.Now().UTC()
+	e, place := a.entrusting, entrustedPlace(s.plan.Service, source)
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	err := a.keepDelivered(ctx, s, entrustedAt{service: entrustedService(place)}, place, secret)
+	_, learnErr := a.learnEntrusted(ctx, place)
+	return errors.Join(err, learnErr)
+}
+
+// keepDelivered keeps a delivered secret. Of two that come unsigned at the same
+// time, at one instance or at two, the first is kept and the second refused.
+func (a *App) keepDelivered(ctx context.Context, s *service, at entrustedAt, place string, secret integration.Secret) error {
+	now, id := a.config.Now().UTC(), secret.Fingerprint()
 	signed := deliversSecret(s).SignedBy != ""
-	rows, err := a.learnEntrusted(ctx, place)
+	rows, err := a.store.SubscriptionsOf(ctx, at.service, at.connection)
 	if err != nil {
 		return err
 	}
-	id := secret.Fingerprint()
 	if slices.ContainsFunc(rows, func(r integration.Subscription) bool { return r.ExternalID == id }) {
 		return nil
 	}
@@ -169,33 +194,76 @@ func (a *App) keepEntrusted(ctx context.Context, s *service, source string, secr
 	if err != nil {
 		return err
 	}
-	sealed, err := sealer.Seal(ctx, entrustedBinding(place, id), secret)
+	sealed, err := sealer.Seal(ctx, at.binding(id), secret)
 	if err != nil {
 		return err
 	}
 	err = a.store.PutSubscription(ctx, &integration.Subscription{
-		Service: entrustedService(place), ExternalID: id, State: "enabled", CreatedAt: now, CheckedAt: now, Sealed: sealed,
+		Service: at.service, Tenant: at.tenant, Connection: at.connection, ExternalID: id, State: "enabled", CreatedAt: now, CheckedAt: now, Sealed: sealed,
 	})
 	if err != nil {
 		return err
 	}
-	if rows, err = a.learnEntrusted(ctx, place); err != nil {
+	if rows, err = a.store.SubscriptionsOf(ctx, at.service, at.connection); err != nil {
 		return err
 	}
 	if !signed && rows[0].ExternalID != id { // another instance was faster
-		return errors.Join(errEntrusted, a.forgetEntrusted(ctx, place, id))
+		return errors.Join(errEntrusted, a.store.ForgetSubscription(ctx, at.service, at.connection, id))
 	}
-	a.config.Log.Warn("handshake.secret_kept", "service", s.plan.Service, "source", source, "fingerprint", id)
+	a.config.Log.Warn("handshake.secret_kept", "place", place, "fingerprint", id)
 	return a.store.Audit(ctx, integration.AuditEntry{
 		At: now, Actor: "provider", Action: "webhook.secret_delivered", Target: place, Detail: "fingerprint " + id,
 	})
 }
 
-func (a *App) forgetEntrusted(ctx context.Context, place, fingerprint string) error {
-	if err := a.store.ForgetSubscription(ctx, entrustedService(place), "", fingerprint); err != nil {
-		return err
+// entrustedTo is where the secrets are kept that were delivered at the address of
+// a tenant. No source has an empty name, so no address of the plan is there.
+func entrustedTo(service string, c *integration.Connection) entrustedAt {
+	return entrustedAt{service: entrustedService(service) + "/", tenant: c.Tenant, connection: c.ID}
+}
+
+// deliveredTo are the secrets that were delivered to a connected tenant.
+func (a *App) deliveredTo(ctx context.Context, s *service, c *integration.Connection) ([]integration.Secret, error) {
+	if deliversSecret(s) == nil {
+		return nil, nil
 	}
-	_, err := a.learnEntrusted(ctx, place)
+	at := entrustedTo(s.plan.Service, c)
+	rows, err := a.store.SubscriptionsOf(ctx, at.service, at.connection)
+	if err != nil {
+		return nil, err
+	}
+	return a.openEntrusted(ctx, at, rows)
+}
+
+// keepDeliveredTo keeps secrets that are delivered at the addresses of tenants;
+// nil where the provider delivers none, or where tenants need not be connected:
+// then a stranger could make up a tenant and deliver its secret.
+func (a *App) keepDeliveredTo(s *service) func(context.Context, string, integration.Secret) error {
+	if deliversSecret(s) == nil || !s.plan.Auth.OfTenants() {
+		return nil
+	}
+	return func(ctx context.Context, tenant string, secret integration.Secret) error {
+		a.entrusting.mu.Lock()
+		defer a.entrusting.mu.Unlock()
+		list, err := a.store.ConnectionsOf(ctx, s.plan.Service, a.config.Environment, tenant)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(list, func(c integration.Connection) bool { return c.State != integration.ConnectionDisconnected })
+		if i < 0 {
+			return errors.New("the tenant was disconnected meanwhile")
+		}
+		return a.keepDelivered(ctx, s, entrustedTo(s.plan.Service, &list[i]), entrustedPlace(s.plan.Service, tenant), secret)
+	}
+}
+
+// forgetDelivered forgets what was delivered to a connection that ends.
+func (a *App) forgetDelivered(ctx context.Context, c *integration.Connection) error {
+	at := entrustedTo(c.Service, c)
+	rows, err := a.store.SubscriptionsOf(ctx, at.service, at.connection)
+	for i := range rows {
+		err = errors.Join(err, a.store.ForgetSubscription(ctx, at.service, at.connection, rows[i].ExternalID))
+	}
 	return err
 }
 

@@ -26,6 +26,7 @@ type door struct {
 	values  map[string]string
 	keep    func(context.Context, integration.Secret) error
 	visit   func(context.Context, string) error
+	keepOf  func(ctx context.Context, tenant string, secret integration.Secret) error
 	success success
 	refused int // status of a wrong signature; 0 is 401
 

@@ -98,6 +98,11 @@ type Service struct {
 	// Keep keeps a secret that the provider delivers in its handshake; Secrets
 	// returns it from then on. Nil: such a handshake is refused with 503.
 	Keep func(context.Context, integration.Secret) error
+	// KeepTenant keeps a secret that the provider delivers at a tenant's address;
+	// Tenant returns it from then on, and what Tenant returns alone verifies there.
+	// Nil: such a handshake is refused with 503, as one tenant's secret must not
+	// verify for another.
+	KeepTenant func(ctx context.Context, tenant string, secret integration.Secret) error
 	// Visit fetches an address by which a subscription is confirmed. It has been
 	// checked against the hosts of the profile. Nil: refused with 503.
 	Visit func(ctx context.Context, address string) error

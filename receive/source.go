@@ -31,7 +31,7 @@ func doorName(service, source string) string {
 func (d *door) placed(s Service) error {
 	d.source = s.Source
 	if s.Source == "" {
-		d.byPath, d.byAccount = s.Tenant, s.Account
+		d.byPath, d.byAccount, d.keepOf = s.Tenant, s.Account, s.KeepTenant
 		if s.Plan.Webhooks.Tenant != plan.TenantByPath {
 			d.byPath = nil
 		}
@@ -90,7 +90,10 @@ func aTenant(name string) bool {
 func (d *door) of(tenant string, secrets []integration.Secret) *door {
 	own := *d
 	own.source, own.fixed = tenant, tenant
-	if len(secrets) > 0 {
+	if own.keep = nil; d.keepOf != nil {
+		own.keep = func(ctx context.Context, secret integration.Secret) error { return d.keepOf(ctx, tenant, secret) }
+	}
+	if len(secrets) > 0 || d.keepOf != nil {
 		own.secrets = func() []integration.Secret { return secrets }
 	}
 	return &own

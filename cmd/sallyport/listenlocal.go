@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/textproto"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -44,7 +44,7 @@ func (l *localListener) forward(ctx context.Context, line *api.StreamLine) error
 		if ctx.Err() != nil && p.err != nil {
 			return context.Cause(ctx)
 		}
-		if p.err != nil && errors.Is(p.err, syscall.ECONNREFUSED) {
+		if unanswered(p.err) {
 			l.tell("nothing answers at %s: %v; is your server running? events wait for it", l.to, p.err)
 			pause(ctx, backoff(failures, 5*time.Second))
 			continue
@@ -55,6 +55,12 @@ func (l *localListener) forward(ctx context.Context, line *api.StreamLine) error
 		l.report(line, body, p, "")
 		return nil
 	}
+}
+
+// unanswered reports whether no connection was made: nothing was posted then.
+func unanswered(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
 }
 
 // bodyOf is what is posted, or why nothing is.

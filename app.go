@@ -184,7 +184,7 @@ func (a *App) wire(ctx context.Context) error {
 	}
 	a.handler = api.New(api.Config{
 		Integrations: outgoing, Records: a.store, Keys: a.store, Drift: a.store, Uses: a.store, Connections: a.connecting.served(), Custody: a.custody(),
-		Subscriptions: a.holding.subscriptions, Finder: a.holding.finder, Previewer: a.deliverer, Arrivals: a.arrivals, Receiver: receiver, Echo: a.isEcho, Wake: a.runner.Wake, WakeCalls: a.queue.Wake, WakeJobs: a.queue.WakeJobs,
+		Subscriptions: a.holding.subscriptions, Finder: a.holding.finder, Previewer: a.deliverer, Arrivals: a.arrivals, Receiver: receiver, Delivered: a.entrusting, Echo: a.isEcho, Wake: a.runner.Wake, WakeCalls: a.queue.Wake, WakeJobs: a.queue.WakeJobs,
 		Destinations: a.pausing, Storage: a.store, Log: a.config.Log, Now: a.config.Now, Version: a.config.Version, BodyLimit: a.config.BodyLimit,
 		ProxyBodyLimit: a.config.ProxyBodyLimit, ProxyDomains: a.config.ProxyDomains,
 	})

@@ -390,7 +390,8 @@ func TestDeliveredSecretsOfTenants(t *testing.T) {
 }
 
 // R5.3: where tenants need not connect, a secret is taken at the address of the
-// service alone: whoever delivered one at another could sign for anybody.
+// service alone: whoever delivered one at another could sign for anybody. It can be
+// made room for a new one.
 func TestNobodyMakesUpATenant(t *testing.T) {
 	t.Parallel()
 	text := strings.NewReplacer(", whose: tenant", "", `{base_url: "BASE"}`, `{base_url: "BASE", secrets: {api_key: "env:KEY"}}`).Replace(asanaPlan)
@@ -410,5 +411,35 @@ func TestNobodyMakesUpATenant(t *testing.T) {
 	}
 	if got := arrived(t, e.handled); got.Tenant != "victim" || len(e.handled) > 0 {
 		t.Errorf("handled %+v and %d more", got, len(e.handled))
+	}
+	forget := func(source string) (int, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, e.url+"/api/v1/admin/integrations/asana/webhooks/delivered-secrets?source="+source, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+e.key)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(text)
+	}
+	if status, text := forget("victim"); status != http.StatusConflict {
+		t.Errorf("forgetting what was never there: %d %s", status, text)
+	}
+	if status, text := forget(""); status != http.StatusOK || !strings.Contains(text, `"forgotten":1`) {
+		t.Errorf("forgetting: %d %s", status, text)
+	}
+	if got := e.hook(t, "asana", body, "X-Hook-Signature", hex.EncodeToString(signature(ours, body))); got != http.StatusServiceUnavailable {
+		t.Errorf("by a forgotten secret: %d", got)
+	}
+	if got := e.hook(t, "asana", "", "X-Hook-Secret", strangers); got != http.StatusOK {
+		t.Errorf("the next secret: %d", got)
 	}
 }

@@ -26,6 +26,7 @@ import (
 // handshakes (R5.3): sealed in the store, and in memory for the door, which must
 // not wait for the store to check a signature.
 type entrusting struct {
+	app   *App
 	mu    sync.Mutex // one delivered secret at a time
 	known map[string]*atomic.Pointer[[]integration.Secret]
 }
@@ -86,7 +87,7 @@ func (at entrustedAt) binding(fingerprint string) vault.Binding {
 
 // entrust reads what was delivered so far. The door is opened after it.
 func (a *App) entrust(ctx context.Context) error {
-	a.entrusting = &entrusting{known: map[string]*atomic.Pointer[[]integration.Secret]{}}
+	a.entrusting = &entrusting{app: a, known: map[string]*atomic.Pointer[[]integration.Secret]{}}
 	for _, name := range a.Services() {
 		s := a.services[name]
 		if deliversSecret(s) == nil {
@@ -162,7 +163,20 @@ func (a *App) entrusted(service, source string) []integration.Secret {
 }
 
 // errEntrusted is why a second secret that nobody signed is not taken.
-var errEntrusted = errors.New("another secret was delivered first; make the gateway forget it if the provider is to deliver a new one")
+var errEntrusted = errors.New("another secret was delivered first; if the provider is to deliver a new one: sallyport webhooks forget-secret, or disconnect the tenant")
+
+// Forget implements api.Delivered.
+func (e *entrusting) Forget(ctx context.Context, service, source string) (n int, known bool, err error) {
+	place := entrustedPlace(service, source)
+	if e.known[place] == nil {
+		return 0, false, nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n, err = e.app.forgetAll(ctx, entrustedAt{service: entrustedService(place)})
+	_, learnErr := e.app.learnEntrusted(ctx, place)
+	return n, true, errors.Join(err, learnErr)
+}
 
 // keepEntrusted keeps a secret that a provider delivered at an address of the
 // plan. Returning nil it is in the store, sealed, and verifies from now on.
@@ -257,14 +271,16 @@ func (a *App) keepDeliveredTo(s *service) func(context.Context, string, integrat
 	}
 }
 
-// forgetDelivered forgets what was delivered to a connection that ends.
-func (a *App) forgetDelivered(ctx context.Context, c *integration.Connection) error {
-	at := entrustedTo(c.Service, c)
+// forgetAll forgets what was delivered at one place.
+func (a *App) forgetAll(ctx context.Context, at entrustedAt) (n int, err error) {
 	rows, err := a.store.SubscriptionsOf(ctx, at.service, at.connection)
 	for i := range rows {
-		err = errors.Join(err, a.store.ForgetSubscription(ctx, at.service, at.connection, rows[i].ExternalID))
+		if e := a.store.ForgetSubscription(ctx, at.service, at.connection, rows[i].ExternalID); e != nil {
+			return n, errors.Join(err, e)
+		}
+		n++
 	}
-	return err
+	return n, err
 }
 
 // learnEntrustedOften has this instance learn of what another one was delivered,

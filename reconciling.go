@@ -152,7 +152,7 @@ const leaveTimeout = 20 * time.Second
 
 // leave removes what a connection is subscribed to, before it ends.
 func (a *App) leave(ctx context.Context, c *integration.Connection) {
-	if err := a.forgetDelivered(ctx, c); err != nil {
+	if _, err := a.forgetAll(ctx, entrustedTo(c.Service, c)); err != nil {
 		a.config.Log.ErrorContext(ctx, "handshake.secret_left", "service", c.Service, "connection", c.ID, "error", err)
 	}
 	if a.holding == nil || a.holding.subscriptions == nil {

@@ -100,6 +100,7 @@ type Config struct {
 	// subscribed to from here, and no list is read.
 	Subscriptions Subscriptions
 	Finder        Finder
+	Delivered     Delivered         // nil: no provider delivers its secret
 	Destinations  Destinations      // nil: none can be paused or looked at
 	Custody       Custody           // of secrets and of what is kept of tenants
 	Drift         Drift             // may be nil: no drift is kept, and the list is empty
@@ -179,6 +180,7 @@ func New(c Config) http.Handler {
 	s.driftRoutes(routes)
 	s.standingRoutes(routes)
 	s.subscriptionRoutes(routes)
+	s.deliveredRoutes(routes)
 	s.destinationRoutes(routes)
 	s.healthRoutes(routes)
 	s.metricsRoutes(routes.OpenAPI(), mux)

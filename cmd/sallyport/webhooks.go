@@ -28,7 +28,7 @@ and removes them when the tenant disconnects. --tenant looks at one; remove with
   sallyport webhooks remove stripe`,
 	}
 	g.flags(cmd)
-	cmd.AddCommand(newWebhooksList(g), newWebhooksSync(g), newWebhooksRemove(g), newWebhooksReconcile(g))
+	cmd.AddCommand(newWebhooksList(g), newWebhooksSync(g), newWebhooksRemove(g), newWebhooksReconcile(g), newWebhooksForgetSecret(g))
 	return cmd
 }
 

@@ -144,6 +144,16 @@ type target struct {
 	words []string
 }
 
+// many reports whether the words that name a resource speak of several: "show
+// the invoices".
+func (t *target) many() bool {
+	if len(t.words) == 0 {
+		return false
+	}
+	words := split(t.words[len(t.words)-1])
+	return len(words) > 0 && isPlural(words[len(words)-1])
+}
+
 // targets are the resources that a clause names, one for each name: the group
 // that can do most of what is asked, then the one with the shortest path.
 func (c *chooser) targets(cl *clause, scores []float64) []target {
@@ -217,7 +227,7 @@ func (c *clause) doing(nouns []string) (at int, words []string, ok bool) {
 		return 0, nil, false
 	}
 	for i, v := range c.verbs {
-		if (v.stem == nouns[0] || slices.Contains(kinStems[v.stem], nouns[0])) && slices.Contains(c.deeds[i].kinds, kindCreate) {
+		if slices.ContainsFunc(c.deeds[i].names, func(s string) bool { return s == nouns[0] || slices.Contains(kinStems[s], nouns[0]) }) && slices.Contains(c.deeds[i].kinds, kindCreate) {
 			return 0, []string{v.word}, true
 		}
 	}
@@ -274,20 +284,30 @@ func (c *chooser) deeds(cl *clause, t target, scores []float64) (taken []*operat
 			taken = append(taken, o)
 		}
 	}
-	for i, v := range cl.deeds {
-		exact := slices.IndexFunc(t.ops, func(o *operation) bool { return o.act == cl.verbs[i].stem && !o.old && o.Method != http.MethodGet })
-		if exact < 0 {
-			exact = slices.IndexFunc(t.ops, func(o *operation) bool { return o.act == cl.verbs[i].stem && !o.old })
+	for _, v := range cl.deeds {
+		exact := -1
+		for _, name := range v.names {
+			fits := func(o *operation) bool { return o.act == name && !o.old && cl.saysObject(o) }
+			if exact < 0 {
+				exact = slices.IndexFunc(t.ops, func(o *operation) bool { return fits(o) && o.Method != http.MethodGet })
+			}
+			if exact < 0 {
+				exact = slices.IndexFunc(t.ops, fits)
+			}
 		}
 		if exact >= 0 && v.kinds[0] != kindCreate {
 			add(t.ops[exact])
-			if outgoing[cl.verbs[i].stem] && t.ops[exact].holesOfPath() > t.ops[exact].holes { // what is sent has to be there
+			if slices.ContainsFunc(v.names, func(s string) bool { return outgoing[s] }) && t.ops[exact].holesOfPath() > t.ops[exact].holes { // what is sent has to be there
 				add(c.bestOf(t.ops, kindCreate, scores))
 			}
 			continue
 		}
 		found := false
-		for _, k := range v.kinds {
+		kinds := v.kinds
+		if len(kinds) > 1 && kinds[0] == kindRead && kinds[1] == kindList && t.many() {
+			kinds = []kind{kindList, kindRead}
+		}
+		for _, k := range kinds {
 			if k == kindFollow {
 				k = kindRead
 			}
@@ -301,7 +321,7 @@ func (c *chooser) deeds(cl *clause, t target, scores []float64) (taken []*operat
 		}
 		if slices.Contains(v.kinds, kindAction) {
 			for _, o := range t.ops {
-				if o.act != "" && cl.acts[o.act] && !o.old && len(taken) < 5 {
+				if o.act != "" && slices.Contains(v.does, o.act) && cl.saysObject(o) && !o.old && len(taken) < 5 {
 					add(o)
 				}
 			}

@@ -29,10 +29,21 @@ type clause struct {
 // occasion.
 func clauses(need string) []clause {
 	var out []clause
+	asked := "" // the verb of the last question: "see which we have and what they cost"
 	for _, p := range pieces(need) {
+		first, _, _ := strings.Cut(p.text, " ")
+		if asked != "" && questions[strings.ToLower(first)] {
+			p.text = asked + " " + p.text
+		}
 		c := readClause(p.text)
 		if len(c.terms) == 0 {
 			continue
+		}
+		if len(c.verbs) > 0 {
+			asked = ""
+			if k := c.deeds[0].kinds[0]; len(c.verbs) == 1 && (k == kindRead || k == kindList) {
+				asked, _, _ = strings.Cut(c.verbs[0].word, " ")
+			}
 		}
 		if p.condition && (len(c.verbs) == 0 || !p.imperative()) {
 			c.occasion = true
@@ -49,8 +60,8 @@ func clauses(need string) []clause {
 }
 
 var (
-	conjunctions = set("and then when whenever while but after before so if plus also once")
-	conditions   = set("when whenever while after before if once")
+	conjunctions = set("and then when whenever while but after before so if plus also once until unless till because")
+	conditions   = set("when whenever while after before if once until unless till because")
 )
 
 // piece of a need between conjunctions and punctuation.
@@ -62,7 +73,10 @@ type piece struct {
 // imperative reports whether the piece begins with its verb; "when orders are
 // placed" has none at its beginning.
 func (p piece) imperative() bool {
-	for _, w := range split(p.text) {
+	for i, w := range split(p.text) {
+		if i == 0 && subjects[w] { // "when we ship"
+			return false
+		}
 		if _, ok := verbs[stem(w)]; ok {
 			return true
 		}
@@ -76,7 +90,7 @@ func (p piece) imperative() bool {
 func pieces(need string) []piece {
 	var out []piece
 	var words []string
-	condition := false
+	condition, last := false, ""
 	flush := func() {
 		if len(words) > 0 {
 			out = append(out, piece{strings.Join(words, " "), condition})
@@ -84,13 +98,20 @@ func pieces(need string) []piece {
 		}
 	}
 	const around = ",.;:!?()\"'“”"
+	need = strings.ReplaceAll(need, "as soon as ", "when ")
 	for w := range strings.FieldsSeq(need) {
 		bare := strings.Trim(w, around)
 		if lower := strings.ToLower(bare); conjunctions[lower] {
+			indirect := last == "and" && lower == "when" && len(out) > 0 // "see what it is and when it came"
 			flush()
-			condition = conditions[lower]
+			condition = conditions[lower] && !indirect
+			last = lower
+			if indirect {
+				words = append(words, bare)
+			}
 			continue
 		}
+		last = ""
 		words = append(words, bare)
 		if strings.ContainsAny(w[len(w)-1:], ",.;:!?") {
 			flush()
@@ -103,9 +124,11 @@ func pieces(need string) []piece {
 // readClause finds the verbs of a piece: a verb stands first, or behind "to",
 // "we", "I" and the like; elsewhere the same word is a noun ("the charge").
 // Participles say what has happened ("is paid", "fails") and ask to follow.
+// Behind "that", "which" and the like nothing is asked for any more; what is
+// said there only tells which thing is meant.
 func readClause(text string) (c clause) {
 	c = clause{text: text, acts: map[string]bool{}}
-	begins := true
+	begins, aside := true, false
 	text, follow := idioms(text)
 	if follow {
 		defer func() { c.ask(kindFollow) }()
@@ -116,51 +139,92 @@ func readClause(text string) (c clause) {
 	for i, w := range list {
 		c.at++
 		c.of = c.of || belongs[w.word]
+		next := list[min(i+1, len(list)-1)]
 		if w.word == "" {
-			c.saying(w)
+			if aside || len(w.deeds) == 0 {
+				c.phrase(w, aside)
+				continue
+			}
+			c.verb(w.text, w.deeds, makes(list[i+1:]))
 			begins, looking = false, false
 			continue
 		}
 		if pronouns[w.word] {
 			c.again = true
 		}
-		deed, objects := deedOf(w.stem)
-		v, isVerb := verbs[w.stem]
-		if isVerb {
-			deed = w.word
-		} else if deed != "" {
-			v, isVerb = verbs[stem(deed)]
-		} else if deed = wordnet().deeds[w.stem]; begins && deed != "" && i+1 < len(list) && determiners[list[i+1].word] && !stop[w.word] && !opens[w.word] {
-			if _, known := verbs[stem(deed)]; !known { // a word of the trade
-				deed, objects = deedOf(stem(deed))
-			}
-			v, isVerb = verbs[stem(deed)]
+		deeds := c.mayDo(w, begins && i+1 < len(list) && determiners[next.word])
+		if follow && len(deeds) > 1 { // "keep it in step" asks for nothing else
+			deeds = deeds[:1]
 		}
-		begins = begins || looking && isVerb
-		if determiners[w.word] { // "the refund" is a thing
+		begins = begins || looking && len(deeds) > 0
+		switch {
+		case relative[w.word] && len(c.verbs) > 0, w.word == "when", subjects[w.word] && len(c.verbs) > 0 && c.named(): // "the cards we keep"
+			begins, looking, aside = false, false, true
+			continue
+		case determiners[w.word]: // "the refund" is a thing
 			begins = false
 			continue
-		}
-		switch {
-		case begins && isVerb:
-			c.verb(w.word, stem(deed), v, objects)
+		case begins && !aside && len(deeds) > 0:
+			c.verb(w.word, deeds, makes(list[i+1:]))
 			begins, looking = false, false
 			continue
-		case opens[w.word]:
+		case opens[w.word] && !aside:
 			begins = true
 			if !people[w.word] {
 				continue
 			}
-		case happened[w.word]:
+		case happened[w.word] && !aside:
 			c.ask(kindFollow)
 		}
 		if stop[w.word] || len(w.word) < 2 {
 			continue
 		}
 		begins = begins && people[w.word]
-		c.thing(w)
+		c.thing(w, aside)
 	}
 	return c
+}
+
+// named reports whether a thing was read.
+func (c *clause) named() bool {
+	return slices.ContainsFunc(c.terms, func(t term) bool { return !t.verb && !t.implied })
+}
+
+// relative words begin what only says more about a thing.
+var relative = set("that which who whom whose what where how why because since as unless until than whether")
+
+// questions are words that begin what somebody wants to know.
+var questions = set("what who whom which how where whether whose when")
+
+// makes reports whether what follows a verb is a thing of a new kind: "a note",
+// "a new member", "another line".
+func makes(list []said) bool {
+	for i, w := range list[:min(3, len(list))] {
+		switch w.word {
+		case "another":
+			return true
+		case "a", "an":
+			return i == 0 || i+1 < len(list) && list[i+1].word == "new"
+		}
+	}
+	return false
+}
+
+// mayDo gives the verbs that a word may mean where a verb stands: those of the
+// word itself, of the trade, or, in front of an article, of everyday English.
+func (c *clause) mayDo(w said, clear bool) (out []deed) {
+	if _, known := verbs[w.stem]; known {
+		out = append(out, deed{verb: w.word})
+	}
+	out = append(out, deedsOf(w.stem)...)
+	if len(out) > 0 || !clear || stop[w.word] || opens[w.word] {
+		return out
+	}
+	far := wordnet().deeds[w.stem]
+	if _, known := verbs[stem(far)]; known {
+		return []deed{{verb: far}}
+	}
+	return deedsOf(stem(far)) // a word of the trade
 }
 
 // idioms takes out of a text what is no verb and no thing in it; follow says
@@ -190,18 +254,35 @@ var belongs = set("of on in from")
 var people = set("people users")
 
 // verb adds what is to be done, and what it is done with where the verb says
-// so: who mails sends an email.
-func (c *clause) verb(text, stem string, v verb, objects [][]string) {
-	t := term{stem: stem, word: text, weight: 0.5, verb: true, at: c.at}
+// so: who mails sends an email. new says that a thing is made by it, if the
+// verb may mean that at all.
+func (c *clause) verb(text string, deeds []deed, new bool) {
+	var words []string
+	var objects [][]string
+	for _, d := range deeds {
+		words = append(words, d.verb)
+		objects = append(objects, d.means...)
+	}
+	v := either(words)
+	if i := slices.Index(v.kinds, kindCreate); new && i > 0 && v.kinds[0] != kindDelete && (v.kinds[0] != kindUpdate || len(v.names) > 1) {
+		v.kinds = slices.Insert(slices.Delete(slices.Clone(v.kinds), i, i+1), 0, kindCreate)
+	}
+	t := term{stem: v.names[0], word: text, weight: 0.5, verb: true, at: c.at}
 	c.verbs = append(c.verbs, t)
 	c.terms = append(c.terms, t)
-	c.want(stem, v)
+	c.want(v)
 	c.senses(text, objects, true)
 }
 
 // thing adds a word with all that it may mean.
-func (c *clause) thing(w said) {
+func (c *clause) thing(w said, aside bool) {
+	from := len(c.terms)
 	c.terms = append(c.terms, term{stem: w.stem, word: w.word, weight: 1, at: c.at, of: c.of})
+	if filler[w.word] {
+		c.terms[from].weight, c.terms[from].aside = saidAside, true
+		c.of = false
+		return
+	}
 	means := thingsOf(w.stem)
 	if len(means) == 0 {
 		for _, k := range kinStems[w.stem] {
@@ -214,25 +295,35 @@ func (c *clause) thing(w said) {
 			means = append(means, append(thingsOf(m), []string{m})...)
 		}
 	}
-	from := len(c.terms)
 	c.senses(w.word, means, false)
 	for i := range c.terms[from:] {
-		c.terms[from+i].far = far
+		c.terms[from+i].far = far && i > 0
+		c.terms[from+i].aside = aside
 	}
 }
 
-// saying adds several words that mean one thing, or one deed, together.
-func (c *clause) saying(w said) {
-	if v, ok := verbs[stem(w.deed)]; ok && w.deed != "" {
-		c.verb(w.text, stem(w.deed), v, w.means)
-		return
-	}
+// filler are words for how many, when and how, which name nothing by
+// themselves.
+var filler = set(`one two three four five six seven eight nine ten twelve twenty thirty forty fifty hundred thousand dozen several few many much more most
+	today tomorrow yesterday tonight now later lately soon again yet still already ever never always often once twice first second last next latest
+	monday tuesday wednesday thursday friday saturday sunday morning evening night noon hour minute day week month year weekend spring summer autumn winter
+	hours minutes days weeks months years small big large little long short good bad nice old important own whole such other others something anything everything
+	nothing thing things stuff way ways else back away together altogether there here too very really simply quickly easily beforehand afterwards meanwhile
+	everybody everyone nobody somebody someone anybody anyone right wrong`)
+
+// phrase adds several words that mean one thing together, or that would mean a
+// deed in another place.
+func (c *clause) phrase(w said, aside bool) {
+	from := len(c.terms)
 	for _, word := range split(w.text) {
 		if !stop[word] && len(word) > 1 {
 			c.terms = append(c.terms, term{stem: stem(word), word: w.text, weight: partOfSaying, at: c.at, of: c.of})
 		}
 	}
 	c.senses(w.text, w.means, false)
+	for i := range c.terms[from:] {
+		c.terms[from+i].aside = aside
+	}
 }
 
 // What a word is worth that was not said itself: part of a saying, and a
@@ -240,6 +331,7 @@ func (c *clause) saying(w said) {
 const (
 	partOfSaying = 0.6
 	maybeMeant   = 0.4
+	saidAside    = 0.3 // when and how often, seldom what
 )
 
 func (c *clause) senses(text string, means [][]string, implied bool) {
@@ -251,6 +343,9 @@ func (c *clause) senses(text string, means [][]string, implied bool) {
 	c.of = false
 }
 
+// subjects do something, nobody asks for it.
+var subjects = set("we i you they he she it somebody someone")
+
 // opens are words that a verb follows.
 var opens = set("to or we i you they users people automatically please should must can let us will also then be able want wants need needs able never always immediately")
 
@@ -259,12 +354,14 @@ var pronouns = set("it its them they their one ones")
 // happened are words for what has happened.
 var happened = set("fail fails failed succeeded succeeds bounce bounces bounced delivered paid expires expired arrives arrived changes changed happens completed opened clicked complained closed merged shipped")
 
-func (c *clause) want(s string, v verb) {
+func (c *clause) want(v verb) {
 	for _, k := range v.kinds {
 		c.ask(k)
 	}
 	c.deeds = append(c.deeds, v)
-	c.acts[s] = true
+	for _, s := range v.names {
+		c.acts[s] = true
+	}
 	for _, a := range v.acts {
 		c.acts[stem(a)] = true
 	}

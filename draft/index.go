@@ -141,6 +141,7 @@ type term struct {
 	sense   int
 	implied bool
 	far     bool // a dictionary of everyday English says it, not one of the trade
+	aside   bool // it only says more about a thing: "cards that expire"
 	at      int  // which word of the clause it is
 	of      bool // "of" and the like stand between it and the thing before
 }

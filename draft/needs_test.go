@@ -42,7 +42,7 @@ func TestNeeds(t *testing.T) {
 		{needs.Group{Wording: needs.Lay, Part: needs.Development}, 0.32, 0.59, 0.41},
 		{needs.Group{Wording: needs.Own, Part: needs.HeldOut}, 0.79, 0.98, 0.72},
 		{needs.Group{Wording: needs.Lay, Part: needs.HeldOut}, 0.45, 0.8, 0.46},
-		{needs.Group{Wording: needs.Own, Part: needs.Late}, 0.89, 1, 0.82},
+		{needs.Group{Wording: needs.Own, Part: needs.Late}, 0.89, 0.97, 0.82},
 		{needs.Group{Wording: needs.Lay, Part: needs.Late}, 0.15, 0.55, 0.25},
 	} {
 		f := set.Measure(floor.group, chosen)

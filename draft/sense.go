@@ -9,6 +9,7 @@ const (
 	meantFirst = 0.9  // the likeliest meaning that is a resource of the document
 	meantNext  = 0.08 // less for each further one
 	meantFaint = 0.35 // a meaning of which the document only speaks
+	meantFar   = 0.5  // at most, of a meaning that only the dictionary gives
 	saidOther  = 0.6  // a word itself, once the document knows it under another name
 )
 
@@ -29,7 +30,7 @@ func (c *clause) adapt(x *index) {
 	}
 	c.terms = slices.DeleteFunc(c.terms, func(t term) bool { return t.weight == 0 })
 	for i := range c.terms {
-		if t := &c.terms[i]; t.sense == 0 && !t.verb && meant[t.word] && !x.nouns[t.stem] {
+		if t := &c.terms[i]; t.sense == 0 && !t.verb && meant[t.word] && (!x.nouns[t.stem] || t.weight == naming) {
 			t.weight = min(t.weight, saidOther)
 		}
 	}
@@ -67,6 +68,9 @@ func (c *clause) weigh(x *index, terms []term) (meant bool) {
 			weight = meantFaint
 		}
 		for i := range one {
+			if one[i].far {
+				weight = min(weight, meantFar)
+			}
 			one[i].weight = weight
 		}
 	}

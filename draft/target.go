@@ -67,6 +67,13 @@ func (c *clause) saysAll(stems []string) bool {
 	return len(stems) > 0 && !slices.ContainsFunc(stems, func(s string) bool { return c.find(s, nil, false) < 0 })
 }
 
+// saysObject reports whether a clause says what an action is done with, beside
+// its resource: the tags of get-tags. A call such as chat.postMessage may go
+// without.
+func (c *clause) saysObject(o *operation) bool {
+	return len(o.object) == 0 || o.isCall() || slices.ContainsFunc(o.object, func(s string) bool { _, ok := c.has(s); return ok })
+}
+
 // direct is the call that a clause spells out, verb and object: who posts a
 // message calls chat.postMessage, who adds followers to a task
 // /tasks/{id}/addFollowers. Nil when there is none.

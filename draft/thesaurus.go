@@ -14,9 +14,16 @@ var thesaurusText string
 
 // saying is something that people say, with what an API calls it.
 type saying struct {
-	words []string   // stems; "*" stands for up to maxGap words
-	deed  string     // the verb it means; empty for a thing
+	words []string   // stems, without articles; "*" stands for up to maxGap words
+	deeds []deed     // the verbs it may mean; none for a thing
 	means [][]string // what it means: names of things as stems, the likeliest first
+}
+
+// deed is a verb of APIs that something said may mean, with the things that it
+// is done with where they go without saying: who mails sends an email.
+type deed struct {
+	verb  string
+	means [][]string
 }
 
 const (
@@ -44,10 +51,8 @@ func readThesaurus(text string) map[string][]saying {
 		for meaning := range strings.SplitSeq(left, ",") {
 			words := split(meaning)
 			if deeds && len(words) > 0 {
-				if one.deed == "" {
-					one.deed = words[0]
-				}
-				words = words[1:]
+				one.may(words[0], stemAll(words[1:]))
+				continue
 			}
 			if len(words) > 0 {
 				one.means = append(one.means, stemAll(words))
@@ -66,13 +71,29 @@ func readThesaurus(text string) map[string][]saying {
 	return out
 }
 
+// may adds a verb that a saying may mean, and what it is done with.
+func (s *saying) may(verb string, object []string) {
+	i := slices.IndexFunc(s.deeds, func(d deed) bool { return d.verb == verb })
+	if i < 0 {
+		i = len(s.deeds)
+		s.deeds = append(s.deeds, deed{verb: verb})
+	}
+	if len(object) > 0 {
+		s.deeds[i].means = append(s.deeds[i].means, object)
+	}
+}
+
 func phraseStems(phrase string) (out []string) {
 	for w := range strings.FieldsSeq(phrase) {
 		if w == gap {
 			out = append(out, gap)
 			continue
 		}
-		out = append(out, stemAll(split(w))...)
+		for _, part := range split(w) {
+			if len(out) == 0 || !articles[part] {
+				out = append(out, stem(part))
+			}
+		}
 	}
 	return out
 }
@@ -84,40 +105,55 @@ func stemAll(words []string) (out []string) {
 	return out
 }
 
+// articles may stand between the words of a saying, and don't count in a gap.
+var articles = set("a an the our your their his her its my this that these those some any all each every")
+
 // match reports how many of the words a saying takes, and which of them fill
-// its gap; n is 0 where it does not fit.
-func (s *saying) match(words []string) (n int, filled [2]int) {
-	at := strings.Index(strings.Join(s.words, " "), gap)
-	if at < 0 {
-		if len(words) < len(s.words) || !slices.Equal(words[:len(s.words)], s.words) {
-			return 0, filled
-		}
-		return len(s.words), filled
-	}
+// its gap; n is 0 where it does not fit. A gap may be empty: "pay * back".
+func (s *saying) match(list, words []string) (n int, filled [2]int) {
 	before := slices.Index(s.words, gap)
+	if before < 0 {
+		return follows(s.words, list, words, 0), filled
+	}
 	head, tail := s.words[:before], s.words[before+1:]
-	if len(words) < len(head) || !slices.Equal(words[:len(head)], head) {
+	from := follows(head, list, words, 0)
+	if from == 0 {
 		return 0, filled
 	}
-	for skip := 1; skip <= maxGap; skip++ {
-		from := before + skip
-		if from+len(tail) > len(words) {
-			return 0, filled
+	counted := 0
+	for to := from; to < len(words) && counted <= maxGap; to++ {
+		if end := follows(tail, list, words, to); end > 0 && (to == from || !articles[words[to-1]]) {
+			return end, [2]int{from, to}
 		}
-		if slices.Equal(words[from:from+len(tail)], tail) {
-			return from + len(tail), [2]int{before, from}
+		if !articles[words[to]] {
+			counted++
 		}
 	}
 	return 0, filled
 }
 
+// follows reports where stems end that stand one behind the other from a word
+// on, articles between them apart; 0 where they don't.
+func follows(stems, list, words []string, at int) int {
+	for i, s := range stems {
+		for i > 0 && at < len(list) && list[at] != s && articles[words[at]] {
+			at++
+		}
+		if at >= len(list) || list[at] != s {
+			return 0
+		}
+		at++
+	}
+	return at
+}
+
 // said is one word of a need, or several that mean one thing together.
 type said struct {
-	text  string // as said
-	stem  string // of a single word
-	word  string // a single word in lower case
-	deed  string // the verb that is meant
-	means [][]string
+	text  string     // as said
+	stem  string     // of a single word
+	word  string     // a single word in lower case
+	deeds []deed     // what is meant where several words mean a deed
+	means [][]string // what is meant where several words mean a thing
 }
 
 // understand what the words of a piece mean: sayings become one, and what
@@ -138,29 +174,27 @@ func sayingsIn(words []string) (out []said) {
 	return out
 }
 
-// longest finds the saying of two words or more that takes the most of them.
+// longest finds the sayings of two words or more that have the most words, of
+// these the one that takes the fewest.
 func longest(list, words []string) (n int, one said, rest []string) {
+	most := 0
 	for _, s := range sayings()[list[0]] {
-		if len(s.words) < 2 {
+		if len(s.words) < 2 || len(s.words) < most {
 			continue
 		}
-		took, filled := s.match(list)
-		if took == 0 {
+		took, filled := s.match(list, words)
+		if took == 0 || len(s.words) == most && took > n {
 			continue
 		}
-		if n == 0 || len(s.words) > n {
-			text := strings.Join(words[:took], " ")
-			if filled[1] > 0 {
-				text = strings.Join(words[:filled[0]], " ") + " … " + strings.Join(words[filled[1]:took], " ")
-			}
-			if n == 0 {
-				n, one, rest = took, said{text: text, deed: s.deed, means: s.means}, words[filled[0]:filled[1]]
-				continue
+		if len(s.words) > most || took < n {
+			most, n, one, rest = len(s.words), took, said{}, words[filled[0]:filled[1]]
+			one.text = strings.Join(words[:took], " ")
+			if filled[1] > filled[0] {
+				one.text = strings.Join(words[:filled[0]], " ") + " … " + strings.Join(words[filled[1]:took], " ")
 			}
 		}
-		if took == n && one.deed == "" && s.deed != "" { // the same words are a deed as well
-			one.deed = s.deed
-		}
+		one.means = append(one.means, s.means...)
+		one.deeds = append(one.deeds, s.deeds...)
 	}
 	return n, one, rest
 }
@@ -170,11 +204,11 @@ func single(word, stem string) said {
 	return said{text: word, word: word, stem: stem}
 }
 
-// thingsOf are the meanings of a single word as a thing, deedOf what it means
+// thingsOf are the meanings of a single word as a thing, deedsOf those
 // where a verb stands.
 func thingsOf(stem string) (means [][]string) {
 	for _, s := range sayings()[stem] {
-		if len(s.words) == 1 && s.deed == "" {
+		if len(s.words) == 1 {
 			for _, m := range s.means {
 				if !slices.ContainsFunc(means, func(o []string) bool { return slices.Equal(o, m) }) {
 					means = append(means, m)
@@ -185,14 +219,11 @@ func thingsOf(stem string) (means [][]string) {
 	return means
 }
 
-func deedOf(stem string) (deed string, objects [][]string) {
+func deedsOf(stem string) (out []deed) {
 	for _, s := range sayings()[stem] {
-		if len(s.words) == 1 && s.deed != "" {
-			if deed == "" {
-				deed = s.deed
-			}
-			objects = append(objects, s.means...)
+		if len(s.words) == 1 {
+			out = append(out, s.deeds...)
 		}
 	}
-	return deed, objects
+	return out
 }

@@ -1,5 +1,7 @@
 package draft
 
+import "slices"
+
 // kind of an operation, or what a verb asks for.
 type kind string
 
@@ -19,6 +21,33 @@ type verb struct {
 	// acts are actions that carry the verb out: who charges with invoices
 	// finalizes and pays them.
 	acts []string
+	// names are the stems of all verbs that a word may mean, the likeliest
+	// first; only of what a need says.
+	names []string
+	// does are stems of the actions among names and acts.
+	does []string
+}
+
+// either is what a word asks for that may mean several verbs: what a resource
+// can do decides.
+func either(words []string) (v verb) {
+	for _, word := range words {
+		one, s := verbs[stem(word)], stem(word)
+		if slices.Contains(v.names, s) {
+			continue
+		}
+		v.names = append(v.names, s)
+		for _, k := range one.kinds {
+			if !slices.Contains(v.kinds, k) {
+				v.kinds = append(v.kinds[:len(v.kinds):len(v.kinds)], k)
+			}
+		}
+		v.acts = append(v.acts[:len(v.acts):len(v.acts)], one.acts...)
+		if slices.Contains(one.kinds, kindAction) {
+			v.does = append(append(v.does, s), stemAll(one.acts)...)
+		}
+	}
+	return v
 }
 
 func asks(kinds ...kind) verb { return verb{kinds: kinds} }
@@ -66,18 +95,30 @@ var verbs = stemmed(map[string]verb{
 	"delete": asks(kindDelete), "remove": asks(kindDelete, kindAction), "cancel": {kinds: []kind{kindDelete, kindAction}, acts: []string{"cancel", "void"}},
 	"revoke": {kinds: []kind{kindDelete, kindAction}, acts: []string{"revoke"}}, "erase": asks(kindDelete), "drop": asks(kindDelete), "stop": asks(kindDelete, kindAction),
 
-	"suspend": {kinds: []kind{kindAction, kindUpdate}, acts: []string{"suspend", "pause", "disable", "stop", "deactivate"}},
-	"ban":     {kinds: []kind{kindCreate, kindUpdate, kindAction}, acts: []string{"ban", "block"}},
-	"unban":   {kinds: []kind{kindDelete, kindAction}, acts: []string{"unban", "unblock"}},
-	"deploy":  {kinds: []kind{kindCreate, kindAction}, acts: []string{"deploy", "publish"}},
-	"share":   {kinds: []kind{kindCreate, kindUpdate, kindAction}, acts: []string{"share", "invite"}},
-	"restore": {kinds: []kind{kindAction, kindCreate}, acts: []string{"restore", "undelete", "rollback"}},
-	"copy":    {kinds: []kind{kindAction, kindCreate}, acts: []string{"copy", "duplicate", "clone"}},
-	"mute":    {kinds: []kind{kindAction, kindCreate}, acts: []string{"mute", "silence"}},
-	"lock":    {kinds: []kind{kindAction, kindUpdate, kindCreate}, acts: []string{"lock"}},
-	"request": {kinds: []kind{kindCreate, kindAction}, acts: []string{"request"}},
-	"attach":  {kinds: []kind{kindCreate, kindAction}, acts: []string{"attach", "add"}},
-	"save":    asks(kindCreate, kindUpdate), "render": asks(kindRead, kindCreate),
+	"suspend":  {kinds: []kind{kindAction, kindUpdate}, acts: []string{"suspend", "pause", "disable", "stop", "deactivate"}},
+	"ban":      {kinds: []kind{kindCreate, kindUpdate, kindAction}, acts: []string{"ban", "block"}},
+	"unban":    {kinds: []kind{kindDelete, kindAction}, acts: []string{"unban", "unblock"}},
+	"deploy":   {kinds: []kind{kindCreate, kindAction}, acts: []string{"deploy", "publish"}},
+	"share":    {kinds: []kind{kindCreate, kindUpdate, kindAction}, acts: []string{"share", "invite"}},
+	"restore":  {kinds: []kind{kindAction, kindCreate}, acts: []string{"restore", "undelete", "rollback"}},
+	"copy":     {kinds: []kind{kindAction, kindCreate}, acts: []string{"copy", "duplicate", "clone"}},
+	"mute":     {kinds: []kind{kindAction, kindCreate}, acts: []string{"mute", "silence"}},
+	"lock":     {kinds: []kind{kindAction, kindUpdate, kindCreate}, acts: []string{"lock"}},
+	"request":  {kinds: []kind{kindCreate, kindAction}, acts: []string{"request"}},
+	"attach":   {kinds: []kind{kindCreate, kindAction}, acts: []string{"attach", "add"}},
+	"complete": {kinds: []kind{kindAction, kindUpdate}, acts: []string{"complete", "finish", "close"}}, "authorize": {kinds: []kind{kindAction, kindCreate}, acts: []string{"authorize"}},
+	"redeem": {kinds: []kind{kindAction, kindCreate}, acts: []string{"redeem", "consume"}}, "accumulate": {kinds: []kind{kindAction, kindCreate}, acts: []string{"accumulate", "credit"}},
+	"block": {kinds: []kind{kindAction, kindCreate}, acts: []string{"block", "ban"}}, "abort": {kinds: []kind{kindAction, kindDelete}, acts: []string{"abort", "cancel", "stop", "terminate"}},
+	"snooze": {kinds: []kind{kindAction, kindCreate}, acts: []string{"snooze", "mute"}}, "undelete": {kinds: []kind{kindAction, kindCreate}, acts: []string{"undelete", "restore"}},
+	"enable": {kinds: []kind{kindAction, kindUpdate}, acts: []string{"enable", "activate", "resume"}}, "disable": {kinds: []kind{kindAction, kindUpdate}, acts: []string{"disable", "deactivate"}},
+	"duplicate": {kinds: []kind{kindAction, kindCreate}, acts: []string{"duplicate", "copy", "clone"}}, "clone": {kinds: []kind{kindAction, kindCreate}, acts: []string{"clone", "copy", "duplicate"}},
+	"combine": {kinds: []kind{kindAction}, acts: []string{"merge"}}, "trigger": {kinds: []kind{kindAction, kindCreate}, acts: []string{"trigger", "run", "start", "dispatch"}},
+	"dispatch": {kinds: []kind{kindCreate, kindAction}, acts: []string{"dispatch"}}, "run": {kinds: []kind{kindAction, kindCreate}, acts: []string{"run", "start", "trigger"}},
+	"move": {kinds: []kind{kindUpdate, kindAction}, acts: []string{"move", "transfer"}}, "login": {kinds: []kind{kindCreate, kindRead}, acts: []string{"login"}},
+	"unsubscribe": {kinds: []kind{kindDelete, kindAction}, acts: []string{"unsubscribe"}},
+	"decline":     {kinds: []kind{kindAction}, acts: []string{"decline", "reject"}}, "deny": {kinds: []kind{kindAction}, acts: []string{"deny", "reject"}},
+	"rollback": {kinds: []kind{kindAction}, acts: []string{"rollback", "restore", "revert"}},
+	"save":     asks(kindCreate, kindUpdate), "render": asks(kindRead, kindCreate),
 
 	"get": asks(kindRead, kindList), "read": asks(kindRead, kindList), "show": asks(kindRead, kindList), "fetch": asks(kindRead, kindList),
 	"retrieve": asks(kindRead, kindList), "look": asks(kindRead, kindList), "see": asks(kindRead, kindList), "view": asks(kindRead, kindList),

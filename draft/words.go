@@ -61,6 +61,9 @@ func stem(word string) string {
 	if word == "customer" || word == "customers" {
 		return "customer" // the stemmer makes it one with custom
 	}
+	if word == "important" {
+		return word // and this with import
+	}
 	return english.Stem(word, true)
 }
 

@@ -134,19 +134,28 @@ func encodingOf(h http.Header) int {
 	return otherBody
 }
 
-// inflate decodes a gzip body into no more than limit bytes.
+// inflate decodes a gzip body into no more than limit bytes. It does so twice,
+// the first time only to see how many there are: memory is taken for what will be
+// used, and a small body that unpacks to a large one costs none.
 func inflate(body []byte, limit int64, held *share) ([]byte, verdict, error) {
 	decoder, err := gzip.NewReader(bytes.NewReader(body))
 	if err != nil {
 		return nil, verdictUnreadable, err
 	}
-	plain, err := gather(decoder, limit, held)
+	size, err := io.Copy(io.Discard, io.LimitReader(decoder, limit+1))
 	switch {
-	case errors.Is(err, errTooLarge):
-		return nil, verdictTooLarge, errors.New("the body is larger than is taken once it is inflated")
-	case errors.Is(err, errNoMemory):
-		return nil, verdictCrowded, err
 	case err != nil:
+		return nil, verdictUnreadable, err
+	case size > limit:
+		return nil, verdictTooLarge, errors.New("the body is larger than is taken once it is inflated")
+	case size > believed && !held.grow(size):
+		return nil, verdictCrowded, errNoMemory
+	}
+	if err := decoder.Reset(bytes.NewReader(body)); err != nil {
+		return nil, verdictUnreadable, err
+	}
+	plain := make([]byte, size)
+	if _, err := io.ReadFull(decoder, plain); err != nil {
 		return nil, verdictUnreadable, err
 	}
 	return plain, "", nil

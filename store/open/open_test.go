@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 // alone is what one engine offers and the other has no use for, and why.
 var alone = map[string]string{
 	"LimitLedger": "instances share limits; a file has one instance",
+	"Handling":    "a handler shares the app's own PostgreSQL with the event; a file is shared with nobody",
 }
 
 // R9.2: both engines offer the same, so that what works on one works on the other.

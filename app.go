@@ -20,6 +20,7 @@ import (
 	"github.com/sallyport/sallyport/deliver"
 	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/lease"
+	"github.com/sallyport/sallyport/monitor"
 	"github.com/sallyport/sallyport/plan"
 	"github.com/sallyport/sallyport/receive"
 	"github.com/sallyport/sallyport/send"
@@ -54,6 +55,8 @@ type App struct {
 	keeping    *keeping           // less than came in
 	commits    *transacting       // handlers in their event's transaction
 	shared     *sharing           // nil: nothing is shared with other instances
+	metrics    *monitor.Metrics
+	door       *receive.Receiver
 	handler    http.Handler
 	ran        atomic.Bool // Run began its one run
 }
@@ -116,6 +119,7 @@ func New(ctx context.Context, c Config) (*App, error) {
 func (a *App) wire(ctx context.Context) error {
 	var outgoing []api.Integration
 	var problems []error
+	a.count()
 	for _, name := range a.Services() {
 		problems = append(problems, a.sending(a.services[name]))
 	}
@@ -154,6 +158,7 @@ func (a *App) wire(ctx context.Context) error {
 		return err
 	}
 	receiver, err := receive.New(a.receiving())
+	a.door = receiver
 	problems = append(problems, err)
 	a.commits = a.transact()
 	a.deliverer, err = deliver.New(a.delivering())
@@ -164,7 +169,7 @@ func (a *App) wire(ctx context.Context) error {
 	a.runner, err = lease.New(lease.Config[integration.Event, integration.Outcome]{
 		Queue:    writtenQueue{a.store.EventQueue(), a.commits},
 		Owner:    a.commits.owner,
-		Handle:   a.keeping.handle(a.echoed(a.deliverer.Deliver)),
+		Handle:   a.counted(a.keeping.handle(a.echoed(a.deliverer.Deliver))),
 		Panicked: func(_ integration.Event, cause any) integration.Outcome { return a.deliverer.Panicked(cause) },
 		Released: integration.Outcome{Status: integration.EventReceived, Released: true},
 		Workers:  a.config.Workers, Grace: a.config.Grace, Now: a.config.Now, Log: a.config.Log,
@@ -182,12 +187,13 @@ func (a *App) wire(ctx context.Context) error {
 	if err := a.find(receiver); err != nil {
 		return err
 	}
-	a.handler = api.New(api.Config{
+	a.handler = a.timed(api.New(api.Config{
+		Metrics: a.metrics.Handler(), MetricsOpen: a.config.MetricsOpen,
 		Integrations: outgoing, Records: a.store, Keys: a.store, Drift: a.store, Uses: a.store, Connections: a.connecting.served(), Custody: a.custody(),
 		Subscriptions: a.holding.subscriptions, Finder: a.holding.finder, Previewer: a.deliverer, Arrivals: a.arrivals, Receiver: receiver, Delivered: a.entrusting, Echo: a.isEcho, Wake: a.runner.Wake, WakeCalls: a.queue.Wake, WakeJobs: a.queue.WakeJobs,
 		Destinations: a.pausing, Storage: a.store, Log: a.config.Log, Now: a.config.Now, Version: a.config.Version, BodyLimit: a.config.BodyLimit,
 		ProxyBodyLimit: a.config.ProxyBodyLimit, ProxyDomains: a.config.ProxyDomains,
-	})
+	}))
 	return nil
 }
 
@@ -213,7 +219,7 @@ func (a *App) calls(s *service) error {
 	}
 	s.notices = a.newNoticing(s.plan)
 	s.calls, err = call.New(call.Config{
-		Plan: s.plan, Environment: a.config.Environment, Transport: transport, Authorizer: authorizer, Journal: a.store, Noticer: s.notices, Told: a.tell, Used: a.used,
+		Plan: s.plan, Environment: a.config.Environment, Transport: a.metrics.Requests(s.plan.Service, transport), Authorizer: authorizer, Journal: countedJournal{a.store, a.metrics}, Noticer: s.notices, Told: a.tell, Used: a.used,
 		Limits: a.sharedLimits(s.plan.Service + "/" + a.config.Environment), Breakers: a.shared.breakersOf(s.plan.Service + "/" + a.config.Environment),
 		Secret:  func() integration.Secret { return s.secrets.First(vault.APIKey) },
 		Refused: func() { a.reread(s) }, Unusable: s.leaked,
@@ -378,6 +384,7 @@ func (a *App) Run(ctx context.Context) error {
 	working.Go(func() { a.hearing.Run(ctx) })
 	working.Go(func() { a.listening(ctx) })
 	working.Go(func() { a.holding.run(ctx, a) })
+	working.Go(func() { a.watchBacklog(ctx) })
 	working.Go(func() { a.pausing.run(ctx) })
 	working.Go(func() { a.learnEntrustedOften(ctx) })
 	if c := a.connecting; c != nil {

@@ -40,6 +40,7 @@ func (c *connecting) served() *connect.Connections {
 
 // used counts a request with a credential (R2.10).
 func (a *App) used(c *integration.Call, connection, fingerprint string, refused bool) {
+	a.metrics.Used(c.Service, refused)
 	a.usage.Used(integration.CredentialUse{Service: c.Service, Tenant: c.Tenant, Connection: connection, Fingerprint: fingerprint, Endpoint: c.Endpoint, Actor: string(c.Entry)}, refused)
 }
 

@@ -8,7 +8,8 @@ import (
 
 // arrived is told of each event that was kept: it is due, and whoever listens
 // wants to see it.
-func (a *App) arrived(*integration.Event) {
+func (a *App) arrived(e *integration.Event) {
+	a.metrics.Arrived(e)
 	a.runner.Wake()
 	a.arrivals.Announce()
 }

@@ -78,6 +78,8 @@ type Config struct {
 	// CallRetention is how long calls are kept after they ended. Zero means
 	// DefaultCallRetention; -1 keeps them for ever.
 	CallRetention time.Duration
+	// MetricsOpen serves /metrics without an API key.
+	MetricsOpen bool
 	// Queue is how many webhooks may wait for a commit before the door answers
 	// 503. Zero means 4096.
 	Queue int

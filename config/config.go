@@ -46,6 +46,7 @@ type Config struct {
 	Queue       int            // webhooks that may wait for a commit
 	Workers     int            // deliveries in hand at once
 	Grace       time.Duration  // how long a stop waits for what is in hand
+	MetricsOpen bool           // whether /metrics needs no key
 	LogLevel    string         // debug, info, warn or error
 	LogFormat   string         // auto, text or json
 }
@@ -234,6 +235,15 @@ func Settings() []Setting {
 				}
 				c.KeepCalls = time.Duration(d)
 				return nil
+			},
+		},
+		{
+			Key: "metrics_open", Default: "off", Help: "on, to serve /metrics without an API key",
+			Manual: "The figures name services, endpoints and destinations, and no tenant. Off: Prometheus sends an API key, of scope app or admin, as its bearer token. See docs/metrics.md.",
+			set: func(c *Config, v string) error {
+				word, err := oneOf(v, "on", "off")
+				c.MetricsOpen = word == "on"
+				return err
 			},
 		},
 		{

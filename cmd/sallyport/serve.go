@@ -61,7 +61,7 @@ func loadConfig(cmd *cobra.Command, file string) (config.Config, error) {
 func serve(ctx context.Context, ui *terminal, c config.Config) error {
 	log := newLogger(ui, c)
 	app, err := sallyport.New(ctx, sallyport.Config{
-		Plans: c.Plans, Environment: c.Environment, Database: c.Database, PublicURL: c.PublicURL, Redis: c.Redis, Keyset: c.Keyset, ErasureKeys: c.ErasureKeys, ReturnURLs: c.ReturnURLs, ProxyBodyLimit: c.ProxyLimit, ProxyDomains: c.ProxyDomain,
+		Plans: c.Plans, Environment: c.Environment, Database: c.Database, PublicURL: c.PublicURL, Redis: c.Redis, Keyset: c.Keyset, MetricsOpen: c.MetricsOpen, ErasureKeys: c.ErasureKeys, ReturnURLs: c.ReturnURLs, ProxyBodyLimit: c.ProxyLimit, ProxyDomains: c.ProxyDomain,
 		BodyLimit: c.BodyLimit, WebhookLimit: c.Webhook, WebhookMemory: c.WebhookAll, Forwarders: c.Forwarders, NoRetention: !c.Retention, CallRetention: c.KeepCalls, Queue: c.Queue, Workers: c.Workers, Grace: c.Grace, Log: log, Version: buildVersion(),
 	})
 	if err != nil {

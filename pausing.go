@@ -3,7 +3,9 @@ package sallyport
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/deliver"
@@ -64,14 +66,28 @@ func (p *pausing) look(ctx context.Context) error {
 		return err
 	}
 	for _, one := range parked {
-		if paused[one.Destination] {
+		if p.waits(one.For, paused) {
 			continue
 		}
-		if err := p.unpark(ctx, one.Destination); err != nil {
+		if err := p.unpark(ctx, one.For); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// waits reports whether all that events are parked for is paused. One of several
+// that is not, or that the plan names no more, brings them back; they are then
+// parked again for the others. What is of services that are not served here is
+// others' business.
+func (p *pausing) waits(parked string, paused map[string]bool) bool {
+	for _, name := range integration.ParkedNames(parked) {
+		service, destination, _ := strings.Cut(name, "/")
+		if !paused[name] || p.app.services[service] != nil && p.known(service, destination) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *pausing) learn(ctx context.Context) (map[string]bool, error) {
@@ -87,12 +103,12 @@ func (p *pausing) learn(ctx context.Context) (map[string]bool, error) {
 	return paused, nil
 }
 
-// unpark brings back what is parked for a destination, until there is nothing or
-// it was paused again.
-func (p *pausing) unpark(ctx context.Context, destination string) error {
+// unpark brings back what is parked for destinations, until there is nothing or
+// they were paused again.
+func (p *pausing) unpark(ctx context.Context, parked string) error {
 	total := 0
 	for ctx.Err() == nil {
-		n, err := p.store.Unpark(ctx, destination, p.app.config.Now(), unparkMost)
+		n, err := p.store.Unpark(ctx, parked, p.app.config.Now(), unparkMost)
 		if err != nil {
 			return err
 		}
@@ -102,12 +118,12 @@ func (p *pausing) unpark(ctx context.Context, destination string) error {
 		if n < unparkMost {
 			break
 		}
-		if paused, err := p.learn(ctx); err != nil || paused[destination] {
+		if paused, err := p.learn(ctx); err != nil || p.waits(parked, paused) {
 			return err
 		}
 	}
 	if total > 0 {
-		p.app.config.Log.Info("destination.unparked", "destination", destination, "events", total)
+		p.app.config.Log.Info("destination.unparked", "destination", strings.Join(integration.ParkedNames(parked), ", "), "events", total)
 	}
 	return nil
 }
@@ -115,7 +131,8 @@ func (p *pausing) unpark(ctx context.Context, destination string) error {
 // Destinations says how deliveries go, and how many events are parked for each
 // destination (service/name).
 func (p *pausing) Destinations(ctx context.Context) (list []deliver.DestinationStatus, parked map[string]int, err error) {
-	if _, err := p.learn(ctx); err != nil {
+	paused, err := p.learn(ctx)
+	if err != nil {
 		return nil, nil, err
 	}
 	counted, err := p.store.ParkedEvents(ctx, true)
@@ -124,9 +141,21 @@ func (p *pausing) Destinations(ctx context.Context) (list []deliver.DestinationS
 	}
 	parked = make(map[string]int, len(counted))
 	for _, one := range counted {
-		parked[one.Destination] = one.Events
+		for _, name := range integration.ParkedNames(one.For) {
+			parked[name] += one.Events
+		}
 	}
-	return p.deliverer.Destinations(), parked, nil
+	list = p.deliverer.Destinations()
+	for i := range list {
+		delete(paused, integration.DestinationName(list[i].Service, list[i].Name))
+	}
+	for _, name := range slices.Sorted(maps.Keys(paused)) { // the plan names them no more
+		service, destination, _ := strings.Cut(name, "/")
+		if p.app.services[service] != nil {
+			list = append(list, deliver.DestinationStatus{Service: service, Name: destination, Paused: true})
+		}
+	}
+	return list, parked, nil
 }
 
 // Pause pauses a destination; integration.ErrNotFound if no plan names it.
@@ -143,7 +172,7 @@ func (p *pausing) Pause(ctx context.Context, service, name string, audit integra
 
 // Resume ends a pause. What was parked comes back in the background.
 func (p *pausing) Resume(ctx context.Context, service, name string, audit integration.AuditEntry) error {
-	if err := p.known(service, name); err != nil {
+	if err := p.resumable(ctx, service, name); err != nil {
 		return err
 	}
 	if err := p.store.ResumeDestination(ctx, service, name, audit); err != nil {
@@ -155,6 +184,23 @@ func (p *pausing) Resume(ctx context.Context, service, name string, audit integr
 	default:
 	}
 	return err
+}
+
+// resumable is nil also for a destination that the plan names no more and that is
+// still paused.
+func (p *pausing) resumable(ctx context.Context, service, name string) error {
+	unknown := p.known(service, name)
+	if unknown == nil {
+		return nil
+	}
+	paused, err := p.learn(ctx)
+	if err != nil {
+		return err
+	}
+	if !paused[integration.DestinationName(service, name)] {
+		return unknown
+	}
+	return nil
 }
 
 func (p *pausing) known(service, name string) error {

@@ -78,7 +78,7 @@ type EventView struct {
 	Batch       *BatchView          `json:"batch,omitempty" doc:"where it stood in a request that carried several"`
 	Echo        bool                `json:"echo,omitempty" doc:"a call of ours caused it, as webhooks.echo of the plan tells"`
 	Stale       bool                `json:"stale,omitempty" doc:"an event about the same subject that the provider dates later was processed before it; not in lists"`
-	Parked      string              `json:"parked,omitempty" doc:"the paused destination, service/name, that it waits for; not in lists"`
+	Parked      []string            `json:"parked,omitempty" doc:"the paused destinations, service/name, that it waits for; not in lists"`
 	// Destinations are where it stands with each; absent where it has one.
 	Destinations map[string]ProgressView `json:"destinations,omitempty" doc:"where it stands with each of several destinations; not in lists"`
 	Deliveries   []DeliveryView          `json:"deliveries,omitempty"`
@@ -298,7 +298,7 @@ func eventView(e *integration.Event, deliveries []integration.Delivery) EventVie
 		Status: string(e.Status), Attempts: e.Attempts, Error: e.Error,
 		OccurredAt: known(e.OccurredAt), ReceivedAt: e.ReceivedAt, ProcessedAt: known(e.ProcessedAt),
 		Replays: e.Replays, ReplayedAt: known(e.ReplayedAt), Job: e.Job,
-		Stale: e.Stale, Parked: e.Parked, Destinations: progressView(e.Progress),
+		Stale: e.Stale, Parked: integration.ParkedNames(e.Parked), Destinations: progressView(e.Progress),
 	}
 	if !e.Status.Final() {
 		v.DueAt = known(e.DueAt)

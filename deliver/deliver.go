@@ -281,7 +281,7 @@ func (d *Deliverer) Deliver(ctx context.Context, e integration.Event) integratio
 func (d *Deliverer) deliverOne(ctx context.Context, e integration.Event, r *route, name string, to *destination, handler Handler) integration.Outcome {
 	start := d.config.Now()
 	if d.pausedNow(e.Service, name) {
-		return integration.Outcome{Status: integration.EventReceived, Released: true, Parked: integration.DestinationName(e.Service, name)}
+		return integration.Outcome{Status: integration.EventReceived, Released: true, Parked: integration.ParkedFor(integration.DestinationName(e.Service, name))}
 	}
 	var p pass
 	if to != nil {

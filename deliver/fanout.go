@@ -164,8 +164,8 @@ func givenUp(attempts, before int) string {
 }
 
 // sum is what the destinations' states come to for the event: due again at the
-// earliest of those that wait, parked where only paused ones are left, processed
-// when all have it, and failed when all are through and one has not.
+// earliest of those that wait, parked for those that are paused, processed when
+// all have it, and failed when all are through and one has not.
 func (d *Deliverer) sum(e integration.Event, to []*destination, out integration.Outcome) integration.Outcome {
 	var parked, failed []string
 	var due time.Time
@@ -179,7 +179,7 @@ func (d *Deliverer) sum(e integration.Event, to []*destination, out integration.
 			}
 			waiting = true
 		case integration.ProgressParked:
-			parked = append(parked, t.name)
+			parked = append(parked, integration.DestinationName(e.Service, t.name))
 		case integration.ProgressFailed:
 			failed = append(failed, t.name)
 		}
@@ -191,11 +191,14 @@ func (d *Deliverer) sum(e integration.Event, to []*destination, out integration.
 	}
 	out.Error = strings.TrimPrefix(out.Error, "; ")
 	out.Status, out.Released = integration.EventReceived, len(out.Deliveries) == 0
+	slices.Sort(parked)
+	out.Parked = integration.ParkedFor(parked...)
 	switch {
+	case waiting && due.IsZero():
+		out.DueAt = d.config.Now().UTC()
 	case waiting:
 		out.DueAt = due
 	case len(parked) > 0:
-		out.Parked = integration.DestinationName(e.Service, parked[0])
 	case len(failed) > 0:
 		out.Status, out.Released = integration.EventFailed, false
 	default:

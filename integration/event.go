@@ -60,7 +60,7 @@ type Event struct {
 	// Stale says that an event about the same Subject that the provider dates
 	// later was processed before this one. It is false in lists.
 	Stale bool
-	// Parked is the paused destination, service/name, that the event waits for;
+	// Parked says which paused destinations the event waits for (see ParkedFor);
 	// empty when it waits for none, and in lists.
 	Parked string
 	// Progress is where it stands with each of several destinations; nil where it

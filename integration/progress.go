@@ -3,6 +3,7 @@ package integration
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -61,10 +62,23 @@ func ParseProgress(text string) (Progress, error) {
 // those of several services stand beside each other.
 func DestinationName(service, name string) string { return service + "/" + name }
 
-// Parked is how many events wait for a paused destination.
+// ParkedFor is how an event says that it waits for destinations (service/name),
+// and ParkedNames reads it.
+func ParkedFor(destinations ...string) string { return strings.Join(destinations, "\n") }
+
+// ParkedNames are the destinations, service/name, that ParkedFor was told; none
+// of an empty text.
+func ParkedNames(parked string) []string {
+	if parked == "" {
+		return nil
+	}
+	return strings.Split(parked, "\n")
+}
+
+// Parked is how many events wait for the same paused destinations.
 type Parked struct {
-	Destination string // service/name
-	Events      int
+	For    string // see ParkedFor
+	Events int
 }
 
 // PausedDestination is a destination that a person paused.

@@ -34,9 +34,9 @@ type Outcome struct {
 	// or it is not the destination's turn: the attempt does not count. The event
 	// is due again at DueAt, or at once if that is zero.
 	Released bool
-	// Parked, with Received or Released, names the paused destination
-	// (service/name) that the event waits for: it is not due until the
-	// destination's events are unparked.
+	// Parked, with Received or Released, says which paused destinations the event
+	// waits for (see ParkedFor): it is not due until it is unparked, or at DueAt
+	// if that is not zero.
 	Parked string
 	// Progress is where the event stands with each of its destinations; nil
 	// leaves what is written down.

@@ -14,5 +14,5 @@ type Destinations interface {
 	ResumeDestination(ctx context.Context, service, name string, audit integration.AuditEntry) error
 	PausedDestinations(ctx context.Context) ([]integration.PausedDestination, error)
 	ParkedEvents(ctx context.Context, counted bool) ([]integration.Parked, error)
-	Unpark(ctx context.Context, destination string, now time.Time, most int) (n int, err error)
+	Unpark(ctx context.Context, parked string, now time.Time, most int) (n int, err error)
 }

@@ -28,10 +28,11 @@ type EventQueue struct{ s *Store }
 func (s *Store) EventQueue() EventQueue { return EventQueue{s} }
 
 // The two halves of the queue, as their indexes say it: events that wait for
-// nobody, and those that must not overtake others.
+// nobody, and those that must not overtake others. What is parked is in neither,
+// unless it is due for another destination.
 const (
-	waitingEvent = "status IN ('received', 'processing') AND parked IS NULL AND order_key IS NULL"
-	waitingLine  = "status IN ('received', 'processing') AND parked IS NULL AND order_key IS NOT NULL"
+	waitingEvent = "status IN ('received', 'processing') AND (parked IS NULL OR due_at IS NOT NULL) AND order_key IS NULL"
+	waitingLine  = "status IN ('received', 'processing') AND (parked IS NULL OR due_at IS NOT NULL) AND order_key IS NOT NULL"
 )
 
 // claimDue lends the rows that are due and that nobody else is lending at this
@@ -73,7 +74,7 @@ const completeLeases = `WITH input AS (
 		status = CASE WHEN held.released THEN 'received' ELSE held.status END,
 		attempts = CASE WHEN held.released THEN e.attempts - 1 ELSE e.attempts END,
 		error = CASE WHEN held.released THEN e.error ELSE held.error END,
-		due_at = CASE WHEN held.parked <> '' THEN NULL WHEN held.released THEN coalesce(held.due_at, e.due_at) ELSE held.due_at END,
+		due_at = CASE WHEN held.released AND held.parked = '' THEN coalesce(held.due_at, e.due_at) ELSE held.due_at END,
 		parked = nullif(held.parked, ''), progress = coalesce(nullif(held.progress, ''), e.progress),
 		processed_at = CASE WHEN held.released THEN e.processed_at ELSE held.processed_at END,
 		lease_owner = NULL, lease_until = NULL
@@ -361,10 +362,10 @@ func outcomeColumns(owner string, done []lease.Done[integration.Outcome], now ti
 			again = pgtype.Int8{Int64: micros(o.DueAt), Valid: !o.DueAt.IsZero()}
 		case o.Status != integration.EventReceived:
 			over = pgtype.Int8{Int64: micros(now), Valid: true}
-		case o.DueAt.IsZero():
+		case o.DueAt.IsZero() && o.Parked == "":
 			again = pgtype.Int8{Int64: micros(now), Valid: true}
 		default:
-			again = pgtype.Int8{Int64: micros(o.DueAt), Valid: true}
+			again = pgtype.Int8{Int64: micros(o.DueAt), Valid: !o.DueAt.IsZero()}
 		}
 		due, processed = append(due, again), append(processed, over)
 		if !seen[done[i].Key] {

@@ -168,14 +168,9 @@ func callNext(t *transaction, id string, now time.Time) error {
 	return err
 }
 
-// setAside writes down what only some outcomes have: a paused destination to
-// wait for, and the state of each destination.
-func setAside(t *transaction, id string, o *integration.Outcome) error {
-	if o.Parked != "" {
-		if _, err := t.exec("UPDATE webhook_events SET parked = ?2, due_at = NULL WHERE id = ?1", id, o.Parked); err != nil {
-			return err
-		}
-	}
+// keepProgress writes down what only some outcomes have: the state of each
+// destination.
+func keepProgress(t *transaction, id string, o *integration.Outcome) error {
 	text, err := o.Progress.Text()
 	if err != nil || text == "" {
 		return err

@@ -82,7 +82,7 @@ const parkedAt = `WITH RECURSIVE at (name) AS (
 SELECT name, CASE WHEN ?1 THEN (SELECT count(*) FROM webhook_events INDEXED BY webhook_events_parked WHERE parked IS NOT NULL AND parked = at.name) ELSE 0 END
 FROM at WHERE name IS NOT NULL`
 
-// ParkedEvents lists the destinations that events are parked for; with counted,
+// ParkedEvents lists what events are parked for; with counted,
 // each with their number, which takes the longer the more there are.
 func (s *Store) ParkedEvents(ctx context.Context, counted bool) ([]integration.Parked, error) {
 	rows, err := s.read.QueryContext(ctx, parkedAt, counted)
@@ -92,7 +92,7 @@ func (s *Store) ParkedEvents(ctx context.Context, counted bool) ([]integration.P
 	var list []integration.Parked
 	err = each(rows, func(r rowScanner) error {
 		var p integration.Parked
-		err := r.Scan(&p.Destination, &p.Events)
+		err := r.Scan(&p.For, &p.Events)
 		list = append(list, p)
 		return err
 	})
@@ -102,19 +102,19 @@ func (s *Store) ParkedEvents(ctx context.Context, counted bool) ([]integration.P
 	return list, nil
 }
 
-const unpark = `UPDATE webhook_events SET parked = NULL, due_at = CASE WHEN status = 'received' THEN ?2 END WHERE seq IN (
+const unpark = `UPDATE webhook_events SET parked = NULL, due_at = CASE WHEN status = 'received' THEN ?2 ELSE due_at END WHERE seq IN (
 	SELECT seq FROM webhook_events INDEXED BY webhook_events_parked WHERE parked IS NOT NULL AND parked = ?1 ORDER BY seq LIMIT ?3)`
 
-// Unpark makes up to most of the events due at now that are parked for a
-// destination (service/name), the oldest first, and says how many it were.
-func (s *Store) Unpark(ctx context.Context, destination string, now time.Time, most int) (n int, err error) {
+// Unpark makes up to most of the events due at now that are parked
+// for what ParkedEvents named, the oldest first, and says how many it were.
+func (s *Store) Unpark(ctx context.Context, parked string, now time.Time, most int) (n int, err error) {
 	err = s.writer.do(ctx, s.writer.jobs, func(t *transaction) error {
-		changed, err := t.exec(unpark, destination, micros(now), most)
+		changed, err := t.exec(unpark, parked, micros(now), most)
 		n = int(changed)
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("sqlite: events parked for %s: %w", destination, err)
+		return 0, fmt.Errorf("sqlite: events parked for %s: %w", parked, err)
 	}
 	return n, nil
 }

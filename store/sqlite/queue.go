@@ -20,10 +20,11 @@ type EventQueue struct{ s *Store }
 func (s *Store) EventQueue() EventQueue { return EventQueue{s} }
 
 // The two halves of the queue, as their indexes say it: events that wait for
-// nobody, and those that must not overtake others.
+// nobody, and those that must not overtake others. What is parked is in neither,
+// unless it is due for another destination.
 const (
-	unordered = "status IN ('received', 'processing') AND parked IS NULL AND order_key IS NULL"
-	ordered   = "status IN ('received', 'processing') AND parked IS NULL AND order_key IS NOT NULL"
+	unordered = "status IN ('received', 'processing') AND (parked IS NULL OR due_at IS NOT NULL) AND order_key IS NULL"
+	ordered   = "status IN ('received', 'processing') AND (parked IS NULL OR due_at IS NOT NULL) AND order_key IS NOT NULL"
 )
 
 // claimDue lends what is due and has no order, the oldest first.
@@ -46,13 +47,13 @@ const renewLease = `UPDATE webhook_events SET lease_until = ?4
 WHERE id = ?1 AND lease_owner = ?2 AND attempts = ?3 AND status = 'processing'`
 
 const completeLease = `UPDATE webhook_events
-SET status = ?4, error = ?5, due_at = ?6, processed_at = ?7, lease_owner = NULL, lease_until = NULL
+SET status = ?4, error = ?5, due_at = ?6, processed_at = ?7, parked = ?8, lease_owner = NULL, lease_until = NULL
 WHERE id = ?1 AND lease_owner = ?2 AND attempts = ?3 AND status = 'processing'`
 
 // releaseLease leaves due_at where it was if it is told nothing: in the past, so
 // due at once.
 const releaseLease = `UPDATE webhook_events
-SET status = 'received', attempts = attempts - 1, due_at = coalesce(?4, due_at), lease_owner = NULL, lease_until = NULL
+SET status = 'received', attempts = attempts - 1, due_at = CASE WHEN ?5 IS NULL THEN coalesce(?4, due_at) ELSE ?4 END, parked = ?5, lease_owner = NULL, lease_until = NULL
 WHERE id = ?1 AND lease_owner = ?2 AND attempts = ?3 AND status = 'processing'`
 
 // loan is a row just lent.
@@ -245,20 +246,20 @@ func complete(t *transaction, owner string, d *lease.Done[integration.Outcome], 
 	var n int64
 	switch {
 	case o.Released:
-		n, err = t.exec(releaseLease, d.ID, owner, d.Attempt, optionalMicros(o.DueAt))
+		n, err = t.exec(releaseLease, d.ID, owner, d.Attempt, optionalMicros(o.DueAt), optionalText(o.Parked))
 	case o.Status == integration.EventReceived:
 		due := o.DueAt
-		if due.IsZero() {
+		if due.IsZero() && o.Parked == "" {
 			due = now
 		}
-		n, err = t.exec(completeLease, d.ID, owner, d.Attempt, string(o.Status), o.Error, micros(due), nil)
+		n, err = t.exec(completeLease, d.ID, owner, d.Attempt, string(o.Status), o.Error, optionalMicros(due), nil, optionalText(o.Parked))
 	default:
-		n, err = t.exec(completeLease, d.ID, owner, d.Attempt, string(o.Status), o.Error, nil, micros(now))
+		n, err = t.exec(completeLease, d.ID, owner, d.Attempt, string(o.Status), o.Error, nil, micros(now), nil)
 	}
 	if err != nil || n == 0 {
 		return false, err
 	}
-	if err := setAside(t, d.ID, o); err != nil {
+	if err := keepProgress(t, d.ID, o); err != nil {
 		return false, err
 	}
 	if err := keepLess(t, d.ID, o); err != nil {

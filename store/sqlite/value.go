@@ -13,6 +13,14 @@ type rowScanner interface{ Scan(dest ...any) error }
 // are cut off.
 func micros(t time.Time) int64 { return t.UnixMicro() }
 
+// optionalText is NULL for an empty text.
+func optionalText(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}
+
 // optionalMicros is NULL for the zero time.
 func optionalMicros(t time.Time) any {
 	if t.IsZero() {

@@ -17,7 +17,7 @@ type Destinations interface {
 	ResumeDestination(ctx context.Context, service, name string, audit integration.AuditEntry) error
 	PausedDestinations(ctx context.Context) ([]integration.PausedDestination, error)
 	ParkedEvents(ctx context.Context, counted bool) ([]integration.Parked, error)
-	Unpark(ctx context.Context, destination string, now time.Time, most int) (n int, err error)
+	Unpark(ctx context.Context, parked string, now time.Time, most int) (n int, err error)
 }
 
 // take lends what is due.
@@ -126,8 +126,8 @@ func testParked(f *fixture) {
 	if got, _ := f.read(ids[4]); got.Parked != "stripe/other" || got.Attempts != 1 {
 		f.Errorf("parked after an attempt: %+v", got)
 	}
-	f.parked(s, true, []integration.Parked{{Destination: "stripe/app", Events: 4}, {Destination: "stripe/other", Events: 1}})
-	f.parked(s, false, []integration.Parked{{Destination: "stripe/app"}, {Destination: "stripe/other"}})
+	f.parked(s, true, []integration.Parked{{For: "stripe/app", Events: 4}, {For: "stripe/other", Events: 1}})
+	f.parked(s, false, []integration.Parked{{For: "stripe/app"}, {For: "stripe/other"}})
 	if n, err := s.Unpark(f.Context(), "stripe/app", now, 3); err != nil || n != 3 {
 		f.Errorf("unparked %d, %v", n, err)
 	}
@@ -144,7 +144,7 @@ func testParked(f *fixture) {
 	if held := f.take(now, 10); len(held) != 1 || held[0].ID != ids[3] {
 		f.Errorf("asked for again by hand: lent %+v", held)
 	}
-	f.parked(s, true, []integration.Parked{{Destination: "stripe/other", Events: 1}})
+	f.parked(s, true, []integration.Parked{{For: "stripe/other", Events: 1}})
 	if n, err := s.Unpark(f.Context(), "stripe/other", now, 1000); err != nil || n != 1 {
 		f.Errorf("unparked %d, %v", n, err)
 	}
@@ -157,6 +157,48 @@ func (f *fixture) refuseParkedFinal(now time.Time) {
 	o := integration.Outcome{Status: integration.EventProcessed, Parked: "stripe/app"}
 	if _, err := f.Queue.Complete(f.Context(), "w", []lease.Done[integration.Outcome]{{Key: held[0].Key, Outcome: o}}); err == nil {
 		f.Error("an event that is over was parked")
+	}
+}
+
+// R5.11: what waits for one destination's retry and for another that is paused is
+// due for the one, and comes back earlier when the other is resumed.
+func testParkedAndDue(f *fixture) {
+	s, ok := f.Store.(Destinations)
+	if !ok {
+		f.Fatalf("%T can't pause destinations", f.Store)
+	}
+	now := start.Add(time.Hour)
+	for _, ordered := range []bool{false, true} {
+		e := f.accept(func(e *integration.Event) { e.Subject, e.Ordered = "a", ordered })
+		both := integration.ParkedFor("stripe/app", "stripe/b c")
+		f.settle(f.take(now, 10)[0], integration.Outcome{Status: integration.EventReceived, Parked: both, DueAt: now.Add(time.Hour), Error: "503"})
+		if at := f.due(); !at.Equal(now.Add(time.Hour)) {
+			f.Errorf("next due %s", at)
+		}
+		f.parked(s, true, []integration.Parked{{For: both, Events: 1}})
+		f.lent(f.take(now.Add(59*time.Minute), 10))
+		held := f.take(now.Add(time.Hour), 10)
+		f.lent(held, e.ID)
+		if _, err := s.Unpark(f.Context(), both, now, 10); err != nil { // while it is on loan
+			f.Fatal(err)
+		}
+		f.settle(held[0], integration.Outcome{Status: integration.EventReceived, Released: true})
+		if got, _ := f.read(e.ID); got.DueAt.IsZero() || got.Parked != "" {
+			f.Errorf("unparked while it was on loan: due %s, parked %q", got.DueAt, got.Parked)
+		}
+		held = f.take(now.Add(time.Hour), 10)
+		f.lent(held, e.ID)
+		f.settle(held[0], integration.Outcome{Status: integration.EventReceived, Released: true, Parked: "stripe/app", DueAt: now.Add(9 * time.Hour)})
+		if n, err := s.Unpark(f.Context(), "stripe/app", now.Add(2*time.Hour), 10); err != nil || n != 1 {
+			f.Errorf("unparked %d, %v", n, err)
+		}
+		held = f.take(now.Add(2*time.Hour), 10)
+		f.lent(held, e.ID)
+		f.settle(held[0], integration.Outcome{Status: integration.EventProcessed})
+		f.parked(s, true, nil)
+		if at := f.due(); !at.IsZero() {
+			f.Errorf("something is left, due at %s", at)
+		}
 	}
 }
 
@@ -239,7 +281,7 @@ func testLines(f *fixture) {
 	f.settle(held[0], integration.Outcome{Status: integration.EventReceived, Released: true, Parked: "stripe/app"})
 	f.lent(f.take(time.Now().Add(time.Hour), 10)) // a3 is parked with a2
 	s, _ := f.Store.(Destinations)
-	f.parked(s, true, []integration.Parked{{Destination: "stripe/app", Events: 2}})
+	f.parked(s, true, []integration.Parked{{For: "stripe/app", Events: 2}})
 	again := time.Now().Add(2 * time.Hour)
 	if _, err := s.Unpark(f.Context(), "stripe/app", again, 10); err != nil {
 		f.Fatal(err)

@@ -95,6 +95,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"EventPutOff", testPutOff},
 		{"EventProgress", testProgress},
 		{"ParkedEvents", testParked},
+		{"ParkedAndDueEvents", testParkedAndDue},
 		{"PausedDestinations", testPause},
 		{"LinesOfEvents", testLines},
 		{"LongLineOfEvents", testLongLine},

@@ -70,7 +70,7 @@ func (a *App) connect(ctx context.Context) (*connecting, error) {
 	c := &connecting{sealer: sealer}
 	c.connections, err = connect.New(connect.Config{
 		Services: services, Store: a.store, Sealer: checkedSealer{sealer, a.hearing.Leaked}, PublicURL: a.config.PublicURL, ReturnURLs: a.config.ReturnURLs, Owner: owner(),
-		Now: a.config.Now, Dice: a.config.Dice, Log: a.config.Log, Ending: a.leave,
+		Now: a.config.Now, Dice: a.config.Dice, Log: a.config.Log, Ending: a.leave, Renewed: a.metrics.Renewed,
 		Wake: func() {
 			if c.runner != nil {
 				c.runner.Wake()

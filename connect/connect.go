@@ -131,6 +131,9 @@ type Config struct {
 	// found by itself.
 	Wake func()
 	Log  *slog.Logger // nil means slog.Default()
+	// Renewed is called when a renewal of a service's token ended, with why it
+	// failed or nil; nil: nobody is told.
+	Renewed func(service string, err error)
 	// Step is called at each named step of a renewal, for tests that make it fail
 	// there; nil: nothing is called.
 	Step func(step string)
@@ -211,6 +214,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
+	}
+	if c.Renewed == nil {
+		c.Renewed = func(string, error) {}
 	}
 	if c.Step == nil {
 		c.Step = func(string) {}

@@ -95,9 +95,12 @@ func (s *Connections) renewUnder(ctx context.Context, one *service, lease integr
 		token, err = r.askBefore(ctx, err)
 	}
 	if err != nil {
+		s.Renewed(one.Name, err)
 		return r.failed(ctx, err)
 	}
-	if err := r.keep(ctx, token); err != nil {
+	err = r.keep(ctx, token)
+	s.Renewed(one.Name, err)
+	if err != nil {
 		return err
 	}
 	s.Step(StepKept)

@@ -50,6 +50,7 @@ type Metrics struct {
 	requests   *prometheus.HistogramVec
 	calls      *prometheus.CounterVec
 	used       *prometheus.CounterVec
+	renewals   *prometheus.CounterVec
 }
 
 // names are those of a service as sets.
@@ -95,6 +96,7 @@ func New(c Config) *Metrics {
 	m.requests = histogram("sallyport_provider_request_seconds", "Time of one request to a provider until its answer began, by the answer's status or its absence.", longBounds, "service", "status")
 	m.calls = counter("sallyport_calls_total", "Calls as they were first written down, by endpoint, state and class of the failure; a kept call goes on after that.", "service", "endpoint", "state", "class")
 	m.used = counter("sallyport_credential_uses_total", "Requests with a credential, by whether the provider refused it.", "service", "refused")
+	m.renewals = counter("sallyport_token_renewals_total", "Renewals of tokens, by whether they succeeded.", "service", "success")
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "sallyport_build_info", Help: "Always 1; its label is the version.", ConstLabels: prometheus.Labels{"version": c.Version}})
 	build.Set(1)
@@ -190,6 +192,15 @@ func (m *Metrics) Used(service string, refused bool) {
 	}
 	label, _ := m.service(service)
 	m.used.WithLabelValues(label, strconv.FormatBool(refused)).Inc()
+}
+
+// Renewed counts the renewal of a token; err is why it failed.
+func (m *Metrics) Renewed(service string, err error) {
+	if m == nil {
+		return
+	}
+	label, _ := m.service(service)
+	m.renewals.WithLabelValues(label, strconv.FormatBool(err == nil)).Inc()
 }
 
 // Requests is a transport that counts the requests of a service and how long

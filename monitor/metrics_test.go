@@ -124,6 +124,8 @@ func TestCounted(t *testing.T) {
 	m.Call(&integration.Call{Service: "stripe", Endpoint: "create_customer", State: integration.CallSucceeded, Tenant: "acme"})
 	m.Call(&integration.Call{Service: "stripe", State: integration.CallFailed, Failure: &integration.Failure{Class: "5xx"}})
 	m.Used("stripe", true)
+	m.Renewed("stripe", nil)
+	m.Renewed("stripe", errors.New("canary"))
 	families, text := scrape(t, m)
 	for _, want := range []struct {
 		name   string
@@ -142,6 +144,8 @@ func TestCounted(t *testing.T) {
 		{"sallyport_calls_total", []string{"none", "create_customer", "stripe", "succeeded"}, 1},
 		{"sallyport_calls_total", []string{"5xx", "proxy", "stripe", "failed"}, 1},
 		{"sallyport_credential_uses_total", []string{"true", "stripe"}, 1},
+		{"sallyport_token_renewals_total", []string{"stripe", "true"}, 1},
+		{"sallyport_token_renewals_total", []string{"stripe", "false"}, 1},
 		{"sallyport_build_info", []string{"1.2.3"}, 1},
 	} {
 		if got, ok := value(families, want.name, want.labels...); !ok || got != want.value {
@@ -151,7 +155,7 @@ func TestCounted(t *testing.T) {
 	if _, ok := value(families, "sallyport_event_outcomes_total", "stripe", "received"); ok {
 		t.Error("a turn that was given back is no outcome")
 	}
-	for _, bad := range []string{"acme", "anything.else", "gone"} {
+	for _, bad := range []string{"acme", "anything.else", "gone", "canary"} {
 		if strings.Contains(text, bad) {
 			t.Errorf("%q is among the labels", bad)
 		}
@@ -173,6 +177,7 @@ func TestFewLabels(t *testing.T) {
 		m.Call(&integration.Call{Service: "stripe", Endpoint: name, Tenant: name, State: integration.CallSucceeded})
 		m.Handled(&integration.Event{Service: name}, &integration.Outcome{Deliveries: []integration.Delivery{{Destination: name}}})
 		m.Used(name, false)
+		m.Renewed(name, nil)
 	}
 	families, text := scrape(t, m)
 	if strings.Contains(text, "stranger") {
@@ -328,6 +333,7 @@ func TestNoMetrics(t *testing.T) {
 	m.Handled(&integration.Event{}, &integration.Outcome{})
 	m.Call(&integration.Call{})
 	m.Used("stripe", true)
+	m.Renewed("stripe", nil)
 	next := &http.Transport{}
 	if m.Requests("stripe", next) != http.RoundTripper(next) {
 		t.Error("the transport is another one")

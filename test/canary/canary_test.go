@@ -226,11 +226,12 @@ func drive(t *testing.T, seen *evidence, p *gateway.Process, admin string) {
 func look(t *testing.T, seen *evidence, p *gateway.Process, admin string) {
 	t.Helper()
 	for _, path := range []string{
-		"/api/v1/integrations", "/api/v1/integrations/stripe/status", "/healthz", "/readyz", "/openapi.json",
+		"/api/v1/integrations", "/api/v1/integrations/stripe/status", "/healthz", "/readyz", "/openapi.json", "/metrics",
 		"/api/v1/admin/integrations/stripe/logs?kind=event", "/api/v1/admin/integrations/stripe/logs?kind=call&limit=500",
 	} {
 		seen.request(t, p, "GET", path, admin, "", nil)
 	}
+	seen.want(t, "GET /metrics", `sallyport_webhooks_total{service="stripe",verdict="received"}`)
 	for _, id := range ids(seen.last("logs?kind=call")) {
 		seen.request(t, p, "GET", "/api/v1/admin/calls/"+id, admin, "", nil)
 	}

@@ -106,12 +106,16 @@ func TestConnectingShowsNothing(t *testing.T) {
 	connectOAuth(t, seen, p, admin)
 	for _, path := range []string{
 		"/api/v1/integrations/hubspot/status", "/api/v1/integrations/sendgrid/status", "/api/v1/admin/integrations/hubspot/logs?kind=call&limit=500",
-		"/api/v1/admin/integrations/hubspot/logs?kind=credential", "/api/v1/admin/integrations/hubspot/logs?kind=event", "/openapi.json",
+		"/api/v1/admin/integrations/hubspot/logs?kind=credential", "/api/v1/admin/integrations/hubspot/logs?kind=event", "/openapi.json", "/metrics",
 	} {
 		seen.request(t, p, "GET", path, admin, "", nil)
 	}
 	for _, id := range ids(seen.last("logs?kind=call")) {
 		seen.request(t, p, "GET", "/api/v1/admin/calls/"+id, admin, "", nil)
+	}
+	seen.want(t, "GET /metrics", `sallyport_token_renewals_total{service="hubspot",success="false"}`)
+	if strings.Contains(seen.last("GET /metrics"), "acme") { // R6.3: a tenant is no label
+		t.Error("the figures name a tenant")
 	}
 	endAll(t, seen, p, admin, plans, database)
 	if err := p.Abort(); err != nil || !strings.Contains(p.Log(), "goroutine ") {

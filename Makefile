@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TOOLS   := $(CURDIR)/bin/tools
 FOR     ?=
 
-.PHONY: run build test test-vault lint generate generated bench reliability fuzz clean
+.PHONY: run build test test-vault test-brokers lint generate generated bench reliability fuzz clean
 
 run: build ## Build and run the demo: plan, sandbox, gateway and a receiving app.
 	$(BIN) demo $(if $(FOR),--for $(FOR))
@@ -22,6 +22,12 @@ test-vault: ## Against a real HashiCorp Vault; the first build takes some minute
 	@mkdir -p bin
 	@cp test/vaultserver/go.mod bin/vaultserver.mod && cp test/vaultserver/go.sum bin/vaultserver.sum
 	cd test/vaultserver && $(GO) test -mod=mod -modfile=$(CURDIR)/bin/vaultserver.mod -timeout 20m ./...
+
+# As test-vault, for the dependencies of the NATS server.
+test-brokers: ## Against a real NATS server and a fake of Kafka.
+	@mkdir -p bin
+	@cp test/brokers/go.mod bin/brokers.mod && cp test/brokers/go.sum bin/brokers.sum
+	cd test/brokers && $(GO) test -race -mod=mod -modfile=$(CURDIR)/bin/brokers.mod -timeout 10m ./...
 
 lint: ## golangci-lint, gofumpt, and govulncheck where its database can be had.
 	scripts/lint $(TOOLS)

@@ -28,7 +28,6 @@ type fake struct {
 	*httptest.Server
 	mu       sync.Mutex
 	messages []broker.Message
-	groups   []string
 	address  string
 }
 
@@ -163,15 +162,15 @@ func pubSub(f *fake) http.HandlerFunc {
 		w.Header().Set("Content-Type", "application/json")
 		switch {
 		case r.Method != http.MethodPost || r.URL.Path != "/v1/projects/shop/topics/events:publish":
-			w.WriteHeader(404)
+			w.WriteHeader(http.StatusNotFound)
 			_, _ = io.WriteString(w, `{"error":{"code":404,"message":"Resource not found (resource=events).","status":"NOT_FOUND"}}`)
 			return
 		case json.Unmarshal(body, &in) != nil || len(in.Messages) != 1:
-			w.WriteHeader(400)
+			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, `{"error":{"code":400,"message":"Invalid JSON","status":"INVALID_ARGUMENT"}}`)
 			return
 		case len(body) > 10_000_000:
-			w.WriteHeader(400)
+			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, `{"error":{"code":400,"message":"The value for message_count is too large.","status":"INVALID_ARGUMENT"}}`)
 			return
 		}

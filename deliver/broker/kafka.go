@@ -57,7 +57,7 @@ func openKafka(t target, o Options) (Publisher, error) {
 	}
 	client, err := kgo.NewClient(options...)
 	if err != nil {
-		return nil, fmt.Errorf("Kafka: %w", err)
+		return nil, fmt.Errorf("publishing on Kafka: %w", err)
 	}
 	return &kafkaTopic{client, away}, nil
 }
@@ -111,12 +111,12 @@ func (k *kafkaTopic) Publish(ctx context.Context, m Message) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge):
-		return fmt.Errorf("Kafka: %w", ErrTooLarge)
+		return fmt.Errorf("publishing on Kafka: %w", ErrTooLarge)
 	}
 	if cause := k.away.Load(); cause != nil && ctx.Err() != nil {
-		return fmt.Errorf("Kafka: %w: %w", err, *cause)
+		return fmt.Errorf("publishing on Kafka: %w: %w", err, *cause)
 	}
-	return fmt.Errorf("Kafka: %w", err)
+	return fmt.Errorf("publishing on Kafka: %w", err)
 }
 
 // Close ends the connections; what is not acknowledged yet has failed.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,12 +39,12 @@ func openNATS(ctx context.Context, t target, o Options) (Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := append(login,
-		nats.Name("sallyport"), nats.SetCustomDialer(natsDialer{o}), nats.Timeout(5*time.Second),
+	options := slices.Concat(login, []nats.Option{
+		nats.Name("sallyport"), nats.SetCustomDialer(natsDialer{o}), nats.Timeout(5 * time.Second),
 		// What could not be sent is the event's to try again, not the connection's
 		// to keep.
 		nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ReconnectWait(time.Second),
-	)
+	})
 	if t.tls(false) { // a server that asks for TLS gets it in any case
 		options = append(options, nats.Secure(&tls.Config{MinVersion: tls.VersionTLS12}))
 	}

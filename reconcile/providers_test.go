@@ -205,15 +205,12 @@ func TestRenewalThatFails(t *testing.T) {
 	}
 }
 
-// R5.15: Google's channels can't be listed or changed: a new one takes the place
-// of the old before it ends.
-func TestGoogleCalendarChannel(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 6, 1, 8, 0, 0, 0, time.UTC)
-	h := newHooks(map[string]func(*hooks, http.ResponseWriter, *http.Request, string){
+// calendarHooks are Google's channels of one calendar.
+func calendarHooks(calendar string) *hooks {
+	return newHooks(map[string]func(*hooks, http.ResponseWriter, *http.Request, string){
 		"POST /calendars/{calendar}/events/watch": func(h *hooks, w http.ResponseWriter, r *http.Request, body string) {
 			in := gjson.Parse(body)
-			if r.PathValue("calendar") != "team@example.com" || in.Get("type").String() != "web_hook" || in.Get("token").String() != webhookSecret {
+			if r.PathValue("calendar") != calendar || in.Get("type").String() != "web_hook" || in.Get("token").String() != webhookSecret {
 				w.WriteHeader(http.StatusBadRequest)
 				return
 			}
@@ -230,6 +227,14 @@ func TestGoogleCalendarChannel(t *testing.T) {
 			w.WriteHeader(http.StatusNoContent)
 		},
 	})
+}
+
+// R5.15: Google's channels can't be listed or changed: a new one takes the place
+// of the old before it ends.
+func TestGoogleCalendarChannel(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 6, 1, 8, 0, 0, 0, time.UTC)
+	h := calendarHooks("team@example.com")
 	b := start(t, "calendar", nil, nil, h)
 	b.at(now)
 	s := b.subscriptions(nil)
@@ -252,18 +257,21 @@ func TestGoogleCalendarChannel(t *testing.T) {
 	if b.recorded(webhookSecret) {
 		t.Error("the token stands in a record")
 	}
+	if c, err := s.Remove(t.Context(), reconcile.Whose{Service: "calendar"}); err != nil || done(c) != "remove!" || h.count() != 0 || len(b.known()) != 0 {
+		t.Errorf("removing: %s, %v, %d left", done(c), err, h.count())
+	}
 }
 
-// R5.15: Shopify has one subscription for each topic.
-func TestShopifySubscriptions(t *testing.T) {
-	t.Parallel()
-	h := newHooks(map[string]func(*hooks, http.ResponseWriter, *http.Request, string){
+// shopifyHooks are the webhooks of one shop, numbered from the first on; no two
+// shops have the same.
+func shopifyHooks(first int) *hooks {
+	return newHooks(map[string]func(*hooks, http.ResponseWriter, *http.Request, string){
 		"GET /webhooks.json": func(h *hooks, w http.ResponseWriter, _ *http.Request, _ string) {
 			fmt.Fprintf(w, `{"webhooks":%s}`, h.list())
 		},
 		"POST /webhooks.json": func(h *hooks, w http.ResponseWriter, _ *http.Request, body string) {
 			in := gjson.Get(body, "webhook")
-			id := 9007199254740993 + len(h.bodies) // more digits than a float holds
+			id := first + len(h.bodies)
 			one := fmt.Sprintf(`{"id":%d,"topic":%q,"address":%q,"format":"json"}`, id, in.Get("topic").String(), in.Get("address").String())
 			h.objects[fmt.Sprint(id)] = one
 			w.WriteHeader(http.StatusCreated)
@@ -279,6 +287,12 @@ func TestShopifySubscriptions(t *testing.T) {
 			fmt.Fprint(w, `{}`)
 		},
 	})
+}
+
+// R5.15: Shopify has one subscription for each topic.
+func TestShopifySubscriptions(t *testing.T) {
+	t.Parallel()
+	h := shopifyHooks(9007199254740993) // more digits than a float holds
 	h.objects["1"] = `{"id":1,"topic":"orders/create","address":"https://elsewhere.example.com/hook","format":"json"}`
 	h.objects["2"] = `{"id":2,"topic":"carts/update","address":"` + publicURL + `/api/webhooks/shopify","format":"json"}`
 	b := start(t, "shopify", nil, nil, h)

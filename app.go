@@ -385,6 +385,7 @@ func (a *App) Run(ctx context.Context) error {
 	working.Go(func() { a.listening(ctx) })
 	working.Go(func() { a.holding.run(ctx, a) })
 	working.Go(func() { a.watchBacklog(ctx) })
+	working.Go(func() { a.watchSpikes(ctx) })
 	working.Go(func() { a.pausing.run(ctx) })
 	working.Go(func() { a.learnEntrustedOften(ctx) })
 	if c := a.connecting; c != nil {

@@ -93,6 +93,7 @@ type Deliverer struct {
 	brokers brokers
 	routes  map[string]map[string]*route // service → event type
 	plans   map[string]Service
+	counts  map[string]*counts // by service
 
 	mu       sync.RWMutex
 	handlers map[string]Handler // service/type
@@ -134,7 +135,7 @@ func New(c Config) (*Deliverer, error) {
 	}
 	d := &Deliverer{
 		config: c, routes: make(map[string]map[string]*route), plans: make(map[string]Service), handlers: make(map[string]Handler),
-		brokers: brokers{open: c.Brokers},
+		brokers: brokers{open: c.Brokers}, counts: make(map[string]*counts),
 		client: &http.Client{
 			Transport:     c.Transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -145,7 +146,7 @@ func New(c Config) (*Deliverer, error) {
 		s.known = s.destinations()
 		routes, err := compile(s)
 		problems = append(problems, err)
-		d.routes[s.Plan.Service], d.plans[s.Plan.Service] = routes, s
+		d.routes[s.Plan.Service], d.plans[s.Plan.Service], d.counts[s.Plan.Service] = routes, s, &counts{}
 	}
 	return d, errors.Join(problems...)
 }
@@ -414,8 +415,9 @@ func (r *route) data(data []byte, what string) ([]byte, error) {
 	return r.mapping.In(data)
 }
 
-// log writes the one wide line of a delivery.
+// log counts a delivery and writes its one wide line.
 func (d *Deliverer) log(ctx context.Context, e integration.Event, one integration.Delivery, due time.Time) {
+	d.count(e.Service, one.State)
 	level := slog.LevelInfo
 	switch one.State {
 	case integration.DeliveryFailed:

@@ -152,6 +152,9 @@ func TestFanOut(t *testing.T) {
 		if asked := h.count(); !maps.Equal(asked, map[string]int{"b": 1, "c": 1}) || out.Status != integration.EventProcessed || out.Error != "" {
 			t.Errorf("by hand: asked %v, %+v", asked, out)
 		}
+		if failed, all := d.Attempts("stripe"); failed != 4 || all != 7 {
+			t.Errorf("%d of %d attempts failed, want 4 of 7", failed, all)
+		}
 		if out.Progress["b"].Attempts != 4 || out.Progress["c"].Attempts != 2 || out.Progress["a"].Attempts != 1 {
 			t.Errorf("attempts %+v", out.Progress)
 		}

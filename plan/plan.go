@@ -291,7 +291,7 @@ type Webhooks struct {
 	Echo map[string]catalog.OneOrMore `yaml:"echo,omitempty" json:"echo,omitempty"`
 	// Event types that are used, each with its handling. Every other type is
 	// kept as ignored and not delivered.
-	Events map[string]EventHandling `yaml:"events" json:"events" jsonschema:"required,minProperties=1" keys:"^[!-~]+$"`
+	Events map[string]EventHandling `yaml:"events" json:"events" jsonschema:"required,minProperties=1" keys:"^[!-~]+( [!-~]+)*$"`
 	// How long what came in is kept; 30 days for payloads and 90 for ids when
 	// nothing is said.
 	Retention *Retention `yaml:"retention,omitempty" json:"retention,omitempty"`

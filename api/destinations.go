@@ -51,11 +51,12 @@ func (s *server) destinationRoutes(routes huma.API) {
 type DestinationView struct {
 	Service         string     `json:"service" example:"stripe"`
 	Name            string     `json:"name" doc:"as in the plan; handler for a service's Go handlers" example:"billing"`
-	State           string     `json:"state" enum:"open,backing_off,paused" doc:"backing_off: it failed repeatedly and is left alone for a while; paused: by a person"`
+	State           string     `json:"state" enum:"open,gone,backing_off,paused" doc:"gone: it answered 410, so events for it fail without a second attempt until it takes one again; backing_off: it failed repeatedly and is left alone for a while; paused: by a person"`
 	Parked          int        `json:"parked_events" doc:"events that wait because it is or was paused"`
 	InFlight        int        `json:"in_flight" doc:"deliveries under way"`
 	PutOff          int64      `json:"put_off" doc:"how often an event was put off because it was not its turn: a cap was reached, or it backs off"`
 	BackingOffUntil *time.Time `json:"backing_off_until,omitempty" doc:"one event tries again then"`
+	GoneSince       *time.Time `json:"gone_since,omitempty" doc:"when it last answered 410"`
 	Failures        int        `json:"failures,omitempty" doc:"deliveries that failed, with no success between them"`
 	LastSuccess     *time.Time `json:"last_success,omitempty"`
 	LastFailure     *time.Time `json:"last_failure,omitempty"`
@@ -102,6 +103,9 @@ func destinationView(d *deliver.DestinationStatus, parked map[string]int, now ti
 		Service: d.Service, Name: d.Name, State: "open", Parked: parked[integration.DestinationName(d.Service, d.Name)],
 		InFlight: d.InFlight, PutOff: d.PutOff, Failures: d.Failures, LastError: d.LastError,
 		LastSuccess: known(d.LastSuccess), LastFailure: known(d.LastFailure),
+	}
+	if !d.Gone.IsZero() {
+		v.State, v.GoneSince = "gone", known(d.Gone)
 	}
 	if d.BackingOffUntil.After(now) {
 		v.State, v.BackingOffUntil = "backing_off", known(d.BackingOffUntil)

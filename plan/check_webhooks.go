@@ -95,6 +95,25 @@ func (c *checker) event(path string, e EventHandling) {
 		c.onlyReads(path+".fetch.endpoint", f.Endpoint)
 		c.fetched(path+".fetch", f)
 	}
+	c.rawOnly(path, e)
+}
+
+// rawOnly checks that nothing is said about the resource where every destination
+// receives the provider's own bytes: it would have no effect but to fail.
+func (c *checker) rawOnly(path string, e EventHandling) {
+	names := e.Destinations()
+	if len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !c.plan.Destinations[name].Raw() }) {
+		return
+	}
+	for _, key := range []struct {
+		name string
+		used bool
+	}{{"from", e.From != ""}, {"map", e.Map != ""}, {"fetch", e.Fetch != nil}} {
+		if key.used {
+			c.complain(path+"."+key.name, RuleConflict, "has no effect: "+strings.Join(names, ", ")+" receives what the provider sent (format: raw)",
+				"leave it out, or write format: cloudevents at the destination")
+		}
+	}
 }
 
 func (c *checker) deliveredTo(path string, names catalog.OneOrMore) {

@@ -211,14 +211,28 @@ func checkEncrypted(p *plan.Plan, _ Options) []answer {
 	for _, name := range sorted(p.Destinations) {
 		look("destinations."+name+".url", p.Destinations[name].URL)
 	}
-	return or(out, "every address beyond this machine and its network is https")
+	return or(out, "every address beyond this machine and its network is reached by TLS")
 }
 
-// clear reports whether an address is http and not on this machine, in a private
-// network, or a name without a dot, as services have them in one cluster.
+// clear reports whether an address is reached without TLS and is not on this
+// machine, in a private network, or a name without a dot, as services have them
+// in one cluster.
 func clear(address string) bool {
 	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "http" {
+	if err != nil {
+		return false
+	}
+	switch u.Scheme {
+	case "http":
+	case "nats", "kafka":
+		if u.Query().Get("tls") == "true" {
+			return false
+		}
+	case "awssqs":
+		if u.Query().Get("tls") != "false" {
+			return false
+		}
+	default:
 		return false
 	}
 	host := u.Hostname()

@@ -279,6 +279,8 @@ func TestResilience(t *testing.T) {
 	for address, wrong := range map[string]bool{
 		"http://app:3000/x": false, "http://10.1.2.3/x": false, "http://127.0.0.1/x": false, "http://app.internal/x": false, "https://app.example.com/x": false,
 		"http://app.example.com/x": true, "http://8.8.8.8/x": true,
+		"nats://nats:4222/x": false, "nats://nats.example.com/x?tls=true": false, "kafka://10.1.2.3:9092/x": false, "awssqs://sqs.eu-central-1.amazonaws.com/1/x": false,
+		"gcppubsub://shop.test/x": false, "nats://nats.example.com/x": true, "kafka://kafka.example.com/x?tls=false": true, "awssqs://queue.example.com/1/x?tls=false": true,
 	} {
 		p := load(t, strings.Replace(good, "http://127.0.0.1:3000/", address, 1))
 		if got, _ := outcomes(review.Plan(p, review.Options{Now: today}), "E35"); (got[0] == review.Fail) != wrong {

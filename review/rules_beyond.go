@@ -91,7 +91,7 @@ var resilient = []Rule{
 		ID: "E35", Severity: Warning, Source: beyond, check: checkEncrypted,
 		Title: "Credentials and events travel encrypted",
 		Why:   "Everyone on the way reads the key and the customers' data.",
-		Fix:   "Use https.",
+		Fix:   "Use https, and ?tls=true behind the address of a broker.",
 	},
 	{
 		ID: "E41", Severity: Note, Source: beyond, check: checkKnown("E41"),

@@ -98,7 +98,7 @@ func (f *Finder) read(ctx context.Context, l *listed, s *state) (finished bool, 
 // request is the first question.
 func (f *Finder) request(ctx context.Context, l *listed) (call.Request, error) {
 	in := call.Request{Query: url.Values{}, Tenant: l.tenant, Connection: l.connection}
-	given := l.account.path(l.plan.Webhooks.Path)
+	given := l.path(l.plan.Webhooks.Path)
 	for name, value := range l.facts.Query {
 		in.Query.Set(name, value)
 	}

@@ -41,7 +41,7 @@ func newRoot(ui *terminal) *cobra.Command {
 	)
 	root.AddCommand(
 		newPlan(ui), newDocument(ui), newReview(ui), newDiff(ui), newGenerate(ui),
-		newDemo(ui), newServe(ui), newSandbox(ui), newKeys(ui), newSecrets(ui), newTenants(ui), newEvents(ui), newListen(ui), newWebhooks(ui), newDestinations(ui), newCalls(ui), newConnections(ui),
+		newDemo(ui), newServe(ui), newSandbox(ui), newKeys(ui), newSecrets(ui), newTenants(ui), newEvents(ui), newListen(ui), newWebhooks(ui), newDestinations(ui), newCalls(ui), newConnections(ui), newStorage(ui),
 		newCatalog(ui), newVerify(ui), newSchema(ui), newVersion(ui),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

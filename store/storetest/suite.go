@@ -99,6 +99,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"PausedDestinations", testPause},
 		{"LinesOfEvents", testLines},
 		{"LongLineOfEvents", testLongLine},
+		{"LinesHold", testLinesHold},
 		{"StaleEvents", testStale},
 		{"EventsOfTenantsHaveTheirTurns", testEventTurns},
 		{"EventPages", testEventPages},

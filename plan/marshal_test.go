@@ -143,7 +143,7 @@ func drawPlan(t *rapid.T) *plan.Plan {
 			Echo:      map[string]catalog.OneOrMore{"json:request.idempotency_key": {"call.key"}},
 			Retention: &plan.Retention{},
 		},
-		Destinations: map[string]plan.Destination{destination: {URL: "https://example.com/a?b=c", Secret: catalog.OneOrMore{"env:S", "env:T"}, Format: "raw", Rate: "5/s", Concurrency: 3}},
+		Destinations: map[string]plan.Destination{destination: {URL: "https://example.com/a?b=c", Secret: catalog.OneOrMore{"env:S", "env:T"}, Format: rapid.SampledFrom([]string{"", "cloudevents"}).Draw(t, "format"), Rate: "5/s", Concurrency: 3}},
 		Considered:   []plan.Considered{{Call: "GET /v1/x", WhyNot: free.Draw(t, "why_not")}},
 	}
 	if rapid.Bool().Draw(t, "questions") {

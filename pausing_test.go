@@ -151,7 +151,9 @@ func TestPausedDestination(t *testing.T) {
 		arrived(t, got["b"])
 	}
 	for _, id := range []string{first, second} {
-		p.until(id, "processed", func(e *api.EventView) bool { return e.Status == "processed" && e.Destinations["b"].State == "succeeded" })
+		p.until(id, "processed", func(e *api.EventView) bool {
+			return e.Status == "processed" && e.Destinations["b"].State == "succeeded"
+		})
 	}
 	if d := p.destination("b"); d.State != "open" || d.Parked != 0 || d.LastSuccess == nil {
 		t.Errorf("resumed: %+v", d)
@@ -173,8 +175,10 @@ func TestPausedDestinationLeavesThePlan(t *testing.T) {
 	}))
 	defer server.Close()
 	destinations := func(name string) []string {
-		return []string{"mappings: {}", fmt.Sprintf(`destinations: {%s: {url: "%s/%[1]s", secret: "env:LIVE"}}`, name, server.URL),
-			"invoice.paid: {from: data.object}", "invoice.paid: {to: " + name + "}"}
+		return []string{
+			"mappings: {}", fmt.Sprintf(`destinations: {%s: {url: "%s/%[1]s", secret: "env:LIVE"}}`, name, server.URL),
+			"invoice.paid: {from: data.object}", "invoice.paid: {to: " + name + "}",
+		}
 	}
 	p := &paused{t: t, c: configure(t, destinations("old")...)}
 	p.key = adminKey(t, p.c)

@@ -68,6 +68,18 @@ func destinationRow(d *api.DestinationView) []string {
 	return []string{clean(d.Service), clean(d.Name), state, fmt.Sprint(d.Parked), fmt.Sprint(d.InFlight), success, failure}
 }
 
+// turned says what a pause or a resumption came to.
+func turned(d *api.DestinationView) string {
+	name := clean(d.Name) + " of " + clean(d.Service)
+	switch {
+	case d.State == "paused":
+		return fmt.Sprintf("%s is paused: what is for it waits, %d events so far", name, d.Parked)
+	case d.Parked > 0:
+		return fmt.Sprintf("%s is resumed: %d events that waited come back now, the oldest first", name, d.Parked)
+	}
+	return name + " is resumed"
+}
+
 func newDestinationsTurn(g *gateway, turn, short string) *cobra.Command {
 	return &cobra.Command{
 		Use: turn + " SERVICE DESTINATION", Short: short, Args: cobra.ExactArgs(2), Example: "  sallyport destinations " + turn + " stripe billing",
@@ -78,7 +90,7 @@ func newDestinationsTurn(g *gateway, turn, short string) *cobra.Command {
 				return err
 			}
 			return g.show(d, func() {
-				g.ui.say("%s of %s is %s; %d events are parked for it", clean(d.Name), clean(d.Service), d.State, d.Parked)
+				g.ui.say("%s", turned(&d))
 			})
 		},
 	}

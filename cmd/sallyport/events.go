@@ -3,8 +3,11 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -72,6 +75,35 @@ func newEventsShow(g *gateway) *cobra.Command {
 	}
 }
 
+// progress shows where an event stands with each of several destinations.
+func (g *gateway) progress(destinations map[string]api.ProgressView) {
+	if len(destinations) == 0 {
+		return
+	}
+	rows := [][]string{}
+	for _, name := range slices.Sorted(maps.Keys(destinations)) {
+		d := destinations[name]
+		rows = append(rows, []string{clean(name), stateStyle(d.State), fmt.Sprint(d.Attempts), moment(d.DueAt), clean(d.Error)})
+	}
+	g.ui.print("")
+	g.ui.table([]string{"destination", "state", "attempts", "due", "error"}, rows)
+}
+
+// moment is a time, or nothing.
+func moment(at *time.Time) string {
+	if at == nil {
+		return ""
+	}
+	return at.Format(time.RFC3339)
+}
+
+func staleness(stale bool) string {
+	if !stale {
+		return ""
+	}
+	return "a later event of its subject was processed before it"
+}
+
 func (g *gateway) event(e *api.EventView) {
 	rows := [][]string{}
 	for _, r := range [][]string{
@@ -82,6 +114,9 @@ func (g *gateway) event(e *api.EventView) {
 		{"status", stateStyle(e.Status)},
 		{"error", clean(e.Error)},
 		{"received", e.ReceivedAt.Format(time.RFC3339)},
+		{"due", moment(e.DueAt)},
+		{"waits for", clean(strings.Join(e.Parked, ", "))},
+		{"stale", staleness(e.Stale)},
 		{"replays", numbered(e.Replays)},
 	} {
 		if r[1] != "" {
@@ -89,6 +124,7 @@ func (g *gateway) event(e *api.EventView) {
 		}
 	}
 	g.ui.table([]string{e.ID, ""}, rows)
+	g.progress(e.Destinations)
 	deliveries := [][]string{}
 	for _, d := range e.Deliveries {
 		attempt := fmt.Sprint(d.Attempt)

@@ -17,6 +17,7 @@ const (
 	headerTenant = "Sallyport-Tenant" // your customer; absent when there is none
 	headerEcho   = "Sallyport-Echo"   // "true" when a call of ours caused the event; else absent
 	headerStale  = "Sallyport-Stale"  // "true" when an event about the same subject that the provider dates later went before it; else absent
+	headerGone   = "Sallyport-Gone"   // "true" when what the event is about is no longer at the provider, where that was read; else absent
 	headerReplay = "Sallyport-Replay" // "true" when a person asked for the event again; else absent
 )
 
@@ -54,6 +55,9 @@ func rawHeader(e integration.Event) http.Header {
 	}
 	if e.Stale {
 		h.Set(headerStale, "true")
+	}
+	if e.Gone {
+		h.Set(headerGone, "true")
 	}
 	if e.Replays > 0 {
 		h.Set(headerReplay, "true")

@@ -1,7 +1,6 @@
 package draft
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -79,6 +78,13 @@ func (c *chooser) clause(i int) {
 		}
 	}
 	scores := cl.rank(c.index)
+	targets := c.targets(cl, scores)
+	plain := scores
+	sure := len(targets) > 0 && !targets[0].lay && cl.understood(c.index)
+	if !sure { // what the words hint at competes with what they say
+		cl.associate(c.index)
+		scores = cl.rank(c.index)
+	}
 	c.ranked = append(c.ranked, order(scores))
 	for o, s := range scores {
 		if s > c.best[o] {
@@ -89,7 +95,6 @@ func (c *chooser) clause(i int) {
 		return
 	}
 	before := len(c.picks)
-	touched := false
 	if o := c.direct(cl, scores); o != nil && len(cl.verbs) == 1 {
 		t := target{group: o.group, ops: c.index.groups[o.group]}
 		c.take(cl, o, c.reason(cl, o))
@@ -97,20 +102,29 @@ func (c *chooser) clause(i int) {
 		c.last = []target{t}
 		return
 	}
-	targets := c.targets(cl, scores)
 	if len(targets) == 0 && cl.again {
 		targets = c.last
 	}
+	touched := false
 	if len(targets) > 0 {
 		c.last = targets
-	}
-	if len(targets) > 0 {
 		touched = c.serve(cl, targets, scores)
 	}
-	c.leader(cl, scores, touched)
+	if touched && len(targets) > 0 && !targets[0].lay { // hints don't outdo what was said
+		scores = plain
+	}
+	c.leader(cl, scores, touched, sure)
 	if len(c.picks) == before && !touched {
 		c.missed = append(c.missed, cl.text)
 	}
+}
+
+// understood reports whether a clause speaks the document's language: no thing
+// that it says is unknown there.
+func (c *clause) understood(x *index) bool {
+	return !slices.ContainsFunc(c.terms, func(t term) bool {
+		return t.sense == 0 && !t.verb && t.weight >= saidOther && !x.titled[t.stem]
+	})
 }
 
 // antecedent is the clause that "its" and "them" refer to: the one before that
@@ -135,119 +149,6 @@ func (c *chooser) partOfLast(cl *clause, t target) bool {
 	})
 }
 
-// target is a resource that a clause names.
-type target struct {
-	group string
-	ops   []*operation
-	at    int     // where the clause names it
-	value float64 // how well it can do what the clause asks for
-	words []string
-}
-
-// many reports whether the words that name a resource speak of several: "show
-// the invoices".
-func (t *target) many() bool {
-	if len(t.words) == 0 {
-		return false
-	}
-	words := split(t.words[len(t.words)-1])
-	return len(words) > 0 && isPlural(words[len(words)-1])
-}
-
-// targets are the resources that a clause names, one for each name: the group
-// that can do most of what is asked, then the one with the shortest path.
-func (c *chooser) targets(cl *clause, scores []float64) []target {
-	best := map[string]target{}
-	for _, group := range slices.Sorted(maps.Keys(c.index.groups)) {
-		ops := c.index.groups[group]
-		o := ops[0]
-		at, words, ok := cl.names(o)
-		deed := false
-		if !ok && c.bestOf(ops, kindCreate, scores) != nil {
-			at, words, deed = cl.doing(o.nouns)
-		}
-		if !ok && !deed {
-			continue
-		}
-		t := target{group: group, ops: ops, at: at, words: words, value: c.ability(cl, ops)}
-		if deed {
-			t.value += 2
-		}
-		t.value += 0.7 * float64(c.connected(cl, t, scores))
-		if c.partOfLast(cl, t) {
-			t.value += 2
-		}
-		t.value -= 0.25*float64(len(o.path)) + 0.1*float64(o.holes)
-		key := strings.Join(o.nouns, " ")
-		if old, twice := best[key]; !twice || t.value > old.value {
-			best[key] = t
-		}
-	}
-	list := slices.Collect(maps.Values(best))
-	slices.SortFunc(list, func(a, b target) int {
-		return cmp.Or(cmp.Compare(len(b.words), len(a.words)), cmp.Compare(a.at, b.at), cmp.Compare(a.group, b.group))
-	})
-	// "invoice items" names invoice items, not invoices and items.
-	var out []target
-	used := map[string]bool{}
-	for _, t := range list {
-		if slices.ContainsFunc(t.words, func(w string) bool { return used[w] }) {
-			continue
-		}
-		for _, w := range t.words {
-			used[w] = true
-		}
-		out = append(out, t)
-	}
-	slices.SortStableFunc(out, func(a, b target) int {
-		return cmp.Compare(b.value-0.35*float64(b.at), a.value-0.35*float64(a.at))
-	})
-	return out
-}
-
-// connected is how many of the other things that a clause names a group has to
-// do with: they stand in its path, or its operations take them.
-func (c *chooser) connected(cl *clause, t target, scores []float64) (n int) {
-	maker := c.bestOf(t.ops, kindCreate, scores)
-	for _, other := range cl.terms {
-		if other.verb || other.weight < 1 || slices.Contains(t.ops[0].nouns, other.stem) {
-			continue
-		}
-		if slices.Contains(t.ops[0].path, other.stem) || maker != nil && c.accepts(maker, other.word) != "" {
-			n++
-		}
-	}
-	return n
-}
-
-// doing reports whether a verb of the clause is a resource's name: who refunds
-// makes a refund, who subscribes a subscription.
-func (c *clause) doing(nouns []string) (at int, words []string, ok bool) {
-	if len(nouns) != 1 {
-		return 0, nil, false
-	}
-	for i, v := range c.verbs {
-		if slices.ContainsFunc(c.deeds[i].names, func(s string) bool { return s == nouns[0] || slices.Contains(kinStems[s], nouns[0]) }) && slices.Contains(c.deeds[i].kinds, kindCreate) {
-			return 0, []string{v.word}, true
-		}
-	}
-	return 0, nil, false
-}
-
-// ability is how much of what a clause asks for a group can do.
-func (c *chooser) ability(cl *clause, ops []*operation) float64 {
-	value := 0.0
-	for i, k := range cl.kinds {
-		if slices.ContainsFunc(ops, func(o *operation) bool { return o.kind == k && k != kindAction && !o.old }) {
-			value += []float64{2, 0.7, 0.4, 0.2, 0.1, 0.1, 0.1}[i]
-		}
-	}
-	if slices.ContainsFunc(ops, func(o *operation) bool { return o.act != "" && cl.acts[o.act] }) {
-		value += 3
-	}
-	return value
-}
-
 // serve takes what a clause asks for from the resources it names. The first can
 // do most of it; the others are what it needs, or are treated alike.
 func (c *chooser) serve(cl *clause, targets []target, scores []float64) (done bool) {
@@ -259,6 +160,9 @@ func (c *chooser) serve(cl *clause, targets []target, scores []float64) (done bo
 				taken = append(taken, c.deeds(cl, other, scores)...)
 			}
 			continue // else it stands in the path already
+		}
+		if other.aside {
+			continue
 		}
 		link := c.link(taken, other)
 		switch {
@@ -452,8 +356,9 @@ func (c *chooser) prerequisite(cl *clause, t target, needs *operation, scores []
 }
 
 // leader takes the operation that ranks first where the resources gave
-// nothing, or where it is far ahead of what they gave.
-func (c *chooser) leader(cl *clause, scores []float64, touched bool) {
+// nothing, where they were called by other names than their own, or where it is
+// far ahead of what they gave.
+func (c *chooser) leader(cl *clause, scores []float64, touched, sure bool) {
 	top, best := -1, 0.0
 	reached := 0.0
 	for i, s := range scores {
@@ -468,8 +373,12 @@ func (c *chooser) leader(cl *clause, scores []float64, touched bool) {
 	if top < 0 {
 		return
 	}
+	ahead := 1.0
+	if sure {
+		ahead = farAhead
+	}
 	o := c.index.ops[top]
-	if _, taken := c.byOp[o]; taken || !c.said(cl, o) || touched && (best < 1.4*reached || cl.asks(kindFollow)) {
+	if _, taken := c.byOp[o]; taken || !c.said(cl, o) || touched && (best <= ahead*reached || cl.asks(kindFollow)) {
 		return
 	}
 	c.take(cl, o, c.reason(cl, o))
@@ -478,6 +387,10 @@ func (c *chooser) leader(cl *clause, scores []float64, touched bool) {
 		c.follow = append(c.follow, o)
 	}
 }
+
+// farAhead is how many times better than what its own resource gave an operation
+// has to rank to be taken.
+const farAhead = 1.2
 
 // said reports whether a clause says something of an operation beside a verb.
 func (c *chooser) said(cl *clause, o *operation) bool {

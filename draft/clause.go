@@ -19,8 +19,9 @@ type clause struct {
 	// again: it speaks of what the clause before named ("its state").
 	again bool
 
-	at int  // words read so far
-	of bool // "of" was read behind the last thing
+	at     int  // words read so far
+	of     bool // "of" was read behind the last thing
+	behind bool // a preposition was read behind the last verb
 }
 
 // clauses cuts a need at punctuation and conjunctions where a new verb begins.
@@ -59,68 +60,6 @@ func clauses(need string) []clause {
 	return out
 }
 
-var (
-	conjunctions = set("and then when whenever while but after before so if plus also once until unless till because")
-	conditions   = set("when whenever while after before if once until unless till because")
-)
-
-// piece of a need between conjunctions and punctuation.
-type piece struct {
-	text      string
-	condition bool // introduced by when, if and the like
-}
-
-// imperative reports whether the piece begins with its verb; "when orders are
-// placed" has none at its beginning.
-func (p piece) imperative() bool {
-	for i, w := range split(p.text) {
-		if i == 0 && subjects[w] { // "when we ship"
-			return false
-		}
-		if _, ok := verbs[stem(w)]; ok {
-			return true
-		}
-		if !opens[w] {
-			return false
-		}
-	}
-	return false
-}
-
-func pieces(need string) []piece {
-	var out []piece
-	var words []string
-	condition, last := false, ""
-	flush := func() {
-		if len(words) > 0 {
-			out = append(out, piece{strings.Join(words, " "), condition})
-			words, condition = nil, false
-		}
-	}
-	const around = ",.;:!?()\"'“”"
-	need = strings.ReplaceAll(need, "as soon as ", "when ")
-	for w := range strings.FieldsSeq(need) {
-		bare := strings.Trim(w, around)
-		if lower := strings.ToLower(bare); conjunctions[lower] {
-			indirect := last == "and" && lower == "when" && len(out) > 0 // "see what it is and when it came"
-			flush()
-			condition = conditions[lower] && !indirect
-			last = lower
-			if indirect {
-				words = append(words, bare)
-			}
-			continue
-		}
-		last = ""
-		words = append(words, bare)
-		if strings.ContainsAny(w[len(w)-1:], ",.;:!?") {
-			flush()
-		}
-	}
-	flush()
-	return out
-}
-
 // readClause finds the verbs of a piece: a verb stands first, or behind "to",
 // "we", "I" and the like; elsewhere the same word is a noun ("the charge").
 // Participles say what has happened ("is paid", "fails") and ask to follow.
@@ -136,9 +75,12 @@ func readClause(text string) (c clause) {
 	words := split(text)
 	looking := len(words) > 0 && (words[0] == "let" || words[0] == "help") // "let people pay"
 	list := sayingsIn(words)
-	for i, w := range list {
-		c.at++
-		c.of = c.of || belongs[w.word]
+	for i := 0; i < len(list); i++ {
+		if begins && !aside {
+			list = apart(list, i)
+		}
+		w := list[i]
+		c.step(w)
 		next := list[min(i+1, len(list)-1)]
 		if w.word == "" {
 			if aside || len(w.deeds) == 0 {
@@ -148,9 +90,6 @@ func readClause(text string) (c clause) {
 			c.verb(w.text, w.deeds, makes(list[i+1:]))
 			begins, looking = false, false
 			continue
-		}
-		if pronouns[w.word] {
-			c.again = true
 		}
 		deeds := c.mayDo(w, begins && i+1 < len(list) && determiners[next.word])
 		if follow && len(deeds) > 1 { // "keep it in step" asks for nothing else
@@ -193,6 +132,28 @@ func (c *clause) named() bool {
 // relative words begin what only says more about a thing.
 var relative = set("that which who whom whose what where how why because since as unless until than whether")
 
+// step notes where in the clause the next word stands.
+func (c *clause) step(w said) {
+	c.at++
+	c.of = c.of || belongs[w.word]
+	c.behind = c.behind || prepositions[w.word]
+	c.again = c.again || pronouns[w.word]
+}
+
+// apart takes a saying about a thing apart that begins with a verb of APIs where
+// a verb stands: who deletes files does not speak of deleted files.
+func apart(list []said, i int) []said {
+	words := split(list[i].text)
+	if list[i].word != "" || len(list[i].deeds) > 0 || len(words) == 0 || verbs[stem(words[0])].kinds == nil {
+		return list
+	}
+	var out []said
+	for _, w := range words {
+		out = append(out, single(w, stem(w)))
+	}
+	return slices.Concat(list[:i], out, list[i+1:])
+}
+
 // questions are words that begin what somebody wants to know.
 var questions = set("what who whom which how where whether whose when")
 
@@ -227,28 +188,15 @@ func (c *clause) mayDo(w said, clear bool) (out []deed) {
 	return deedsOf(stem(far)) // a word of the trade
 }
 
-// idioms takes out of a text what is no verb and no thing in it; follow says
-// that it asks to know of changes ("in step").
-func idioms(text string) (out string, follow bool) {
-	plain := strings.ToLower(text)
-	if strings.Contains(plain, "set up ") {
-		plain = strings.ReplaceAll(plain, "set up ", "setup ")
-		text = plain
-	}
-	for _, idiom := range []string{"in step", "in sync", "up to date", "in line", "up-to-date"} {
-		if strings.Contains(plain, idiom) {
-			plain = strings.ReplaceAll(plain, idiom, " ")
-			text, follow = plain, true
-		}
-	}
-	return text, follow
-}
-
 // determiners stand before a thing, never before a verb.
 var determiners = set("a an the our your their his her its my this that these those every each any some which what whose")
 
 // belongs are words between a part and its whole: items of an invoice.
 var belongs = set("of on in from")
+
+// prepositions stand before what something is done to, in or for, seldom before
+// what is done itself. "With" stands before a part of that.
+var prepositions = set("of on in from to for at by about under into onto over behind through below above against towards")
 
 // people open a clause and are things as well.
 var people = set("people users")
@@ -267,6 +215,7 @@ func (c *clause) verb(text string, deeds []deed, new bool) {
 	if i := slices.Index(v.kinds, kindCreate); new && i > 0 && v.kinds[0] != kindDelete && (v.kinds[0] != kindUpdate || len(v.names) > 1) {
 		v.kinds = slices.Insert(slices.Delete(slices.Clone(v.kinds), i, i+1), 0, kindCreate)
 	}
+	c.behind = false
 	t := term{stem: v.names[0], word: text, weight: 0.5, verb: true, at: c.at}
 	c.verbs = append(c.verbs, t)
 	c.terms = append(c.terms, t)
@@ -298,7 +247,7 @@ func (c *clause) thing(w said, aside bool) {
 	c.senses(w.word, means, false)
 	for i := range c.terms[from:] {
 		c.terms[from+i].far = far && i > 0
-		c.terms[from+i].aside = aside
+		c.terms[from+i].aside, c.terms[from+i].behind = aside, c.behind
 	}
 }
 
@@ -322,7 +271,7 @@ func (c *clause) phrase(w said, aside bool) {
 	}
 	c.senses(w.text, w.means, false)
 	for i := range c.terms[from:] {
-		c.terms[from+i].aside = aside
+		c.terms[from+i].aside, c.terms[from+i].behind = aside, c.behind
 	}
 }
 

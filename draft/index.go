@@ -42,10 +42,11 @@ type index struct {
 	nouns    map[string]bool // stems of the names of all resources
 	titled   map[string]bool // stems of ids, paths and summaries
 	exact    map[string]bool // of resources with one word for a name
+	named    map[string]bool // names looked for, and whether a resource has all of their stems
 }
 
 func newIndex(d *openapi.Document) *index {
-	x := &index{groups: map[string][]*operation{}, postings: map[string][]posting{}}
+	x := &index{groups: map[string][]*operation{}, postings: map[string][]posting{}, named: map[string]bool{}}
 	collections := collectionsOf(d.Operations)
 	for _, op := range d.Operations {
 		o := understand(op, collections)
@@ -142,6 +143,7 @@ type term struct {
 	implied bool
 	far     bool // a dictionary of everyday English says it, not one of the trade
 	aside   bool // it only says more about a thing: "cards that expire"
+	behind  bool // "to", "in" and the like stand between it and the verb
 	at      int  // which word of the clause it is
 	of      bool // "of" and the like stand between it and the thing before
 }

@@ -1,6 +1,9 @@
 package draft
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // What a word is worth that a document knows under another name. From naming
 // on it names a resource, as if it had been said.
@@ -80,10 +83,29 @@ func (c *clause) weigh(x *index, terms []term) (meant bool) {
 // hasResource reports whether a resource of the document has all of the words in
 // its name.
 func (x *index) hasResource(words []term) bool {
-	for _, ops := range x.groups {
-		if !slices.ContainsFunc(words, func(t term) bool { return !slices.Contains(ops[0].nouns, t.stem) }) {
-			return true
-		}
+	var stems []string
+	for _, t := range words {
+		stems = append(stems, t.stem)
 	}
-	return false
+	return x.isNamed(stems)
+}
+
+// isNamed reports whether a resource of the document has all of the stems in
+// its name.
+func (x *index) isNamed(stems []string) bool {
+	if slices.ContainsFunc(stems, func(s string) bool { return !x.nouns[s] }) {
+		return false
+	}
+	if len(stems) == 1 {
+		return true
+	}
+	key := strings.Join(stems, " ")
+	named, known := x.named[key]
+	if !known {
+		for _, ops := range x.groups {
+			named = named || !slices.ContainsFunc(stems, func(s string) bool { return !slices.Contains(ops[0].nouns, s) })
+		}
+		x.named[key] = named
+	}
+	return named
 }

@@ -125,6 +125,9 @@ func (s *saying) match(list, words []string) (n int, filled [2]int) {
 		if end := follows(tail, list, words, to); end > 0 && (to == from || !articles[words[to-1]]) {
 			return end, [2]int{from, to}
 		}
+		if relative[words[to]] {
+			break
+		}
 		if !articles[words[to]] {
 			counted++
 		}
@@ -183,6 +186,9 @@ func longest(list, words []string) (n int, one said, rest []string) {
 			continue
 		}
 		took, filled := s.match(list, words)
+		if took > len(s.words) && len(s.deeds) == 0 && !slices.Contains(s.words, gap) { // no article stands within a name
+			took = 0
+		}
 		if took == 0 || len(s.words) == most && took > n {
 			continue
 		}

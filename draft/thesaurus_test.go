@@ -13,8 +13,18 @@ import (
 // knows, and no word is taken for another because both have the same stem.
 func TestThesaurus(t *testing.T) {
 	t.Parallel()
-	akin := set("attach announce bill subscribe reserve book annotate revise collect follow distribute email warn adjust open repeat protect receive connect appoint set react trigger respond move") // deeds that are said of their thing
-	names := map[string]string{}                                                                                                                                                                      // stem of a thing in APIs, with the word
+	akin := set("attach announce bill subscribe reserve book annotate revise collect follow distribute email warn adjust open repeat protect receive connect appoint set react trigger respond move organize star review remind") // deeds that are said of their thing
+	names := map[string]string{}                                                                                                                                                                                                  // stem of a thing in APIs, with the word
+	forms := set("invoicing mail moderators moderator designer bill billing entry delivery scanned sharing category computer lobby brand posting lettering costing offering rank merchandise signing config invitation")          // of the word itself, or of one that means it
+	left, _, _ := strings.Cut(thesaurusText, "\n[deeds]\n")
+	things := map[string]string{} // stem of every name of a thing
+	for line := range strings.Lines(left) {
+		if name, _, ok := strings.Cut(line, "="); ok && line[0] != '#' {
+			for _, w := range split(name) {
+				things[stem(w)] = w
+			}
+		}
+	}
 	deeds, entries := false, 0
 	for line := range strings.Lines(thesaurusText) {
 		line = strings.TrimSpace(line)
@@ -47,6 +57,9 @@ func TestThesaurus(t *testing.T) {
 			words := phraseStems(phrase)
 			if len(words) == 0 || words[0] == gap || words[len(words)-1] == gap {
 				t.Errorf("%q of %q has nothing, or a gap at an end", phrase, left)
+			}
+			if w := split(phrase); !deeds && len(w) == 1 && !forms[w[0]] && things[words[0]] != "" && singular(things[words[0]]) != singular(w[0]) {
+				t.Errorf("thing %q has the stem of the thing %q", w[0], things[words[0]])
 			}
 			if w := split(phrase); deeds && len(w) == 1 && names[words[0]] != "" && names[words[0]] != w[0] && !akin[w[0]] {
 				t.Errorf("deed %q has the stem of the thing %q", w[0], names[words[0]])

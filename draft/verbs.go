@@ -117,6 +117,11 @@ var verbs = stemmed(map[string]verb{
 	"move": {kinds: []kind{kindUpdate, kindAction}, acts: []string{"move", "transfer"}}, "login": {kinds: []kind{kindCreate, kindRead}, acts: []string{"login"}},
 	"unsubscribe": {kinds: []kind{kindDelete, kindAction}, acts: []string{"unsubscribe"}},
 	"decline":     {kinds: []kind{kindAction}, acts: []string{"decline", "reject"}}, "deny": {kinds: []kind{kindAction}, acts: []string{"deny", "reject"}},
+	"star": {kinds: []kind{kindCreate, kindAction}, acts: []string{"star"}}, "detach": {kinds: []kind{kindAction, kindDelete}, acts: []string{"detach", "remove", "unlink"}},
+	"clear": {kinds: []kind{kindAction, kindDelete}, acts: []string{"clear", "purge", "flush"}}, "unpublish": {kinds: []kind{kindAction}, acts: []string{"unpublish"}},
+	"end": {kinds: []kind{kindAction, kindDelete}, acts: []string{"end", "stop", "close", "finish"}}, "quote": asks(kindCreate),
+	"instantiate": {kinds: []kind{kindAction, kindCreate}, acts: []string{"instantiate"}}, "review": asks(kindCreate, kindRead),
+	"provision": asks(kindCreate), "translate": asks(kindUpdate),
 	"rollback": {kinds: []kind{kindAction}, acts: []string{"rollback", "restore", "revert"}},
 	"save":     asks(kindCreate, kindUpdate), "render": asks(kindRead, kindCreate),
 

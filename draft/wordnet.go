@@ -20,7 +20,12 @@ var wordnetPacked []byte
 type dictionary struct {
 	things map[string][]string
 	deeds  map[string]string
+	// glosses are the stems of the words that explain a thing, with its name in
+	// stems.
+	glosses []gloss
 }
+
+type gloss struct{ name, words []string }
 
 // wordnet is read when the first word is not understood otherwise. A broken
 // extract gives an empty dictionary; a test reads it whole.
@@ -45,6 +50,8 @@ func readWordnet(packed []byte) (dictionary, error) {
 			continue
 		}
 		switch s := stem(f[1]); f[0] {
+		case "g":
+			d.glosses = append(d.glosses, gloss{stemAll(split(f[1])), stemAll(f[2:])})
 		case "n":
 			d.things[s] = append(d.things[s], stemAll(f[2:])...)
 		case "v":

@@ -70,6 +70,13 @@ func run(dict, documents, deeds, thesaurus, out string) error {
 			text.WriteString(l + "\n")
 		}
 	}
+	lines, err := glosses(dict, thesaurus)
+	if err != nil {
+		return err
+	}
+	for _, l := range lines {
+		text.WriteString(l + "\n")
+	}
 	var packed bytes.Buffer
 	z, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
 	if err != nil {
@@ -83,6 +90,57 @@ func run(dict, documents, deeds, thesaurus, out string) error {
 	}
 	fmt.Printf("%d nouns and %d verbs of APIs; %d lines, %d bytes packed\n", len(things), len(verbs), bytes.Count(text.Bytes(), []byte("\n")), packed.Len())
 	return os.WriteFile(out, packed.Bytes(), 0o644)
+}
+
+// glosses are the words with which WordNet explains the names of things that
+// the thesaurus knows, and the words for kinds of them, each word once.
+func glosses(dict, thesaurus string) (out []string, err error) {
+	data, err := os.ReadFile(thesaurus)
+	if err != nil {
+		return nil, err
+	}
+	things, _, _ := strings.Cut(string(data), "[deeds]")
+	names := map[string]bool{}
+	for line := range strings.Lines(things) {
+		left, _, ok := strings.Cut(line, "=")
+		if !ok || strings.HasPrefix(line, "#") {
+			continue
+		}
+		for name := range strings.SplitSeq(left, ",") {
+			names[strings.ReplaceAll(strings.TrimSpace(name), " ", "_")] = true
+		}
+	}
+	sets, err := synsets(filepath.Join(dict, "data.noun"))
+	if err != nil {
+		return nil, err
+	}
+	err = eachLine(filepath.Join(dict, "index.noun"), func(line string) error {
+		f := strings.Fields(line)
+		pointers, err := strconv.Atoi(f[3])
+		if err != nil || !names[f[0]] {
+			return err
+		}
+		senses := f[6+pointers:]
+		for _, at := range senses[:min(len(senses), maxSenses)] {
+			words := map[string]bool{}
+			s := sets[at]
+			texts := append([]string{s.gloss}, s.words...)
+			for _, kind := range s.kinds {
+				texts = append(texts, sets[kind].words...)
+			}
+			for _, text := range texts {
+				for w := range strings.FieldsFuncSeq(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) }) {
+					words[w] = len(w) > 2
+				}
+			}
+			maps.DeleteFunc(words, func(w string, long bool) bool { return !long || w == f[0] })
+			if len(words) > 0 {
+				out = append(out, "g "+f[0]+" "+strings.Join(slices.Sorted(maps.Keys(words)), " "))
+			}
+		}
+		return nil
+	})
+	return out, err
 }
 
 // trade adds the single words of the thesaurus to those that choosing knows.
@@ -150,9 +208,11 @@ func nouns(folder string) (map[string]bool, error) {
 	return out, nil
 }
 
-// synset of WordNet: its words, and the offsets of what is more general.
+// synset of WordNet: its words, the offsets of what is more general and of the
+// kinds of it, and what explains it, without examples.
 type synset struct {
-	words, general []string
+	words, general, kinds []string
+	gloss                 string
 }
 
 // maxSenses of a word that are looked at, most used first; maxMeanings that are
@@ -232,10 +292,15 @@ func synsets(file string) (map[string]synset, error) {
 			return fmt.Errorf("%q is no line of WordNet data: %w", f[0], err)
 		}
 		for i := range pointers {
-			if p := f[at+1+4*i:]; p[0] == "@" {
+			switch p := f[at+1+4*i:]; p[0] {
+			case "@":
 				s.general = append(s.general, p[1])
+			case "~":
+				s.kinds = append(s.kinds, p[1])
 			}
 		}
+		_, s.gloss, _ = strings.Cut(line, "|")
+		s.gloss, _, _ = strings.Cut(s.gloss, "\"")
 		out[f[0]] = s
 		return nil
 	})

@@ -93,6 +93,7 @@ const (
 type hinted struct {
 	name  []string
 	value float64
+	said  string // the words that hint at it
 }
 
 // associate adds the things of the document that the words of a clause hint at
@@ -102,7 +103,7 @@ func (c *clause) associate(x *index) {
 	for _, one := range list[:min(len(list), maxHinted)] {
 		for _, s := range one.name {
 			if _, said := c.has(s); !said && one.value >= hintFloor {
-				c.terms = append(c.terms, term{stem: s, word: c.text, weight: min(hintWeight*one.value, saidOther), sense: 1, at: -1})
+				c.terms = append(c.terms, term{stem: s, word: one.said, weight: min(hintWeight*one.value, saidOther), sense: 1, at: -1})
 			}
 		}
 	}
@@ -110,16 +111,18 @@ func (c *clause) associate(x *index) {
 
 func (c *clause) hintsAt(x *index) []hinted {
 	h := allHints()
-	var words []string
-	for _, w := range split(c.text) {
-		if s := stem(w); !silent[s] && !slices.Contains(words, s) {
-			words = append(words, s)
-		}
-	}
 	told := map[int]float64{}
-	for _, s := range words {
+	said := map[int]string{}
+	seen := map[string]bool{}
+	for _, w := range split(c.text) {
+		s := stem(w)
+		if silent[s] || seen[s] {
+			continue
+		}
+		seen[s] = true
 		for _, i := range h.byStem[s] {
 			told[i] += h.tells[s]
+			said[i] = strings.TrimPrefix(said[i]+" … "+w, " … ")
 		}
 	}
 	best := map[string]hinted{}
@@ -131,8 +134,10 @@ func (c *clause) hintsAt(x *index) []hinted {
 		}
 		for rank, name := range one.means[:min(len(one.means), maxMeant)] {
 			value := share * min(1, t/enoughTold) * (1 - lessLikelier*float64(rank))
-			if key := strings.Join(name, " "); value > best[key].value && x.isNamed(name) {
-				best[key] = hinted{name, value}
+			key := strings.Join(name, " ")
+			better := value > best[key].value || value == best[key].value && said[i] < best[key].said
+			if value > 0 && better && x.isNamed(name) {
+				best[key] = hinted{name, value, said[i]}
 			}
 		}
 	}

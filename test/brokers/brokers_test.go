@@ -1,7 +1,9 @@
 package brokers
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -14,14 +16,17 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 
+	"github.com/sallyport/sallyport/catalog"
+	"github.com/sallyport/sallyport/deliver"
 	"github.com/sallyport/sallyport/deliver/broker"
 	"github.com/sallyport/sallyport/deliver/broker/brokertest"
 	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/plan"
 )
 
 const (
 	user     = "sallyport"
-	password = "right"
+	password = "the-right-one"
 )
 
 // natsServer is a real server with a stream that keeps events.>.
@@ -221,5 +226,46 @@ func TestKafka(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// R5.8: an event goes to a real NATS server; while that is away the event waits
+// for its next attempt, and no log tells the login.
+func TestDeliveredToNATS(t *testing.T) {
+	t.Parallel()
+	n := newNATS(t)
+	p := &plan.Plan{
+		Service: "stripe", Webhooks: &plan.Webhooks{Events: map[string]plan.EventHandling{"invoice.paid": {From: "data.object", To: catalog.OneOrMore{"bus"}}}},
+		Destinations: map[string]plan.Destination{"bus": {URL: n.address("events.stripe"), Secret: catalog.OneOrMore{"env:X"}, Timeout: plan.Duration(2 * time.Second)}},
+	}
+	var log bytes.Buffer
+	d, err := deliver.New(deliver.Config{
+		Services: []deliver.Service{{Plan: p, Secrets: func(string) []integration.Secret {
+			return []integration.Secret{integration.NewSecret(user + ":" + password)}
+		}}},
+		Log: slog.New(slog.NewJSONHandler(&log, nil)), Dice: func() float64 { return 0 }, Redelivery: []time.Duration{time.Millisecond, time.Millisecond},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	event := func(id string) integration.Event {
+		return integration.Event{ID: id, Service: "stripe", Type: "invoice.paid", Subject: "in_1", Payload: []byte(`{"data":{"object":{"id":"in_1"}}}`), Attempts: 1}
+	}
+	if out := d.Deliver(t.Context(), event("0193-1")); out.Status != integration.EventProcessed {
+		t.Fatalf("outcome %+v", out)
+	}
+	n.stop(t)
+	out := d.Deliver(t.Context(), event("0193-2"))
+	if out.Status != integration.EventReceived || out.DueAt.IsZero() || strings.Contains(out.Error+log.String(), password) {
+		t.Errorf("while it is away: %+v", out)
+	}
+	n.start(t)
+	for end := time.Now().Add(20 * time.Second); out.Status != integration.EventProcessed && time.Now().Before(end); {
+		out = d.Deliver(t.Context(), event("0193-2"))
+	}
+	got := n.received(t)
+	if len(got) != 2 || got[1].Header["ce-id"] != "0193-2" || got[1].Header["ce-type"] != "stripe.invoice.paid" || !bytes.Contains(got[1].Body, []byte(`"data":{"id":"in_1"}`)) {
+		t.Errorf("%d messages: %+v", len(got), got)
 	}
 }

@@ -279,7 +279,9 @@ func TestHangingDestinationStarvesNobody(t *testing.T) {
 		if left != 0 || finished.Sub(start) > 10*time.Second {
 			t.Errorf("%d events for the other were left; it had all after %s", left, finished.Sub(start))
 		}
-		if n := tried - events; n > 16+3 {
+		// Its concurrency, as many as the first time-outs before the fifth let in,
+		// and one that tries whether it is well again.
+		if n := tried - events; n > 16+4+1 {
 			t.Errorf("%d events were tried at the one that hangs", n)
 		}
 	})

@@ -86,3 +86,36 @@ func TestWhoseCredential(t *testing.T) {
 		}
 	}
 }
+
+// R5.11: where a condition of a route may look, and what an event type may be
+// called.
+func TestRouteForms(t *testing.T) {
+	t.Parallel()
+	const head = `sallyport: 1
+service: s
+uses: s
+need: n
+environments: {production: {}}
+auth: {use: api_key}
+endpoints: {}
+destinations: {app: {url: "https://app.example/", secret: "env:S"}}
+webhooks: {events: {`
+	for event, want := range map[string]string{
+		`Merge Request Hook: {to: app}`:                              "",
+		`a: {routes: [{to: app, when: {"json:a.b": x}}]}`:            "",
+		`a: {routes: [{to: app, when: {"header:X-Topic": [x, y]}}]}`: "",
+		`a: {routes: [{to: app, when: {tenant: "*", source: "-"}}]}`: "",
+		`a: {routes: [{to: app, when: {"query:kind": x}}]}`:          "the address that an event came by is not kept",
+		`a: {routes: [{to: app, when: {"cookie:kind": x}}]}`:         "webhooks.events.a.routes[0].when.cookie:kind",
+		`a: {routes: [{to: nobody, when: {tenant: x}}]}`:             "webhooks.events.a.routes[0].to",
+		`" a": {to: app}`: "can't be a name here",
+	} {
+		_, err := plan.Parse("x.yaml", []byte(head+event+"}}\n"), nil)
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("%s\n%v", event, err)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("%s\ngot %v, want %q", event, err, want)
+		}
+	}
+}

@@ -86,7 +86,11 @@ func (c *checker) event(path string, e EventHandling) {
 		here := fmt.Sprintf("%s.routes[%d]", path, i)
 		c.deliveredTo(here+".to", r.To)
 		for _, place := range sorted(r.When) {
-			if place != "tenant" && place != "source" {
+			switch {
+			case place == "tenant" || place == "source":
+			case strings.HasPrefix(place, "query:"):
+				c.complain(here+".when."+place, RuleValue, "the address that an event came by is not kept with it", "use source, or a place in the body or the header")
+			default:
 				c.extractPath(here+".when."+place, place)
 			}
 		}

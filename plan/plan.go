@@ -353,9 +353,8 @@ type Source struct {
 type Route struct {
 	// Destinations that receive the event when all conditions hold.
 	To catalog.OneOrMore `yaml:"to" json:"to" jsonschema:"required"`
-	// Conditions: places in the request (json:a.b, header:NAME, form:KEY,
-	// query:KEY), or the words tenant and source, each with the values it may
-	// have. "*" is any value, "-" none at all.
+	// Conditions: places in the request (json:a.b, header:NAME, form:KEY), or the
+	// words tenant and source, each with the values it may have. "*" is any value, "-" none at all.
 	When map[string]catalog.OneOrMore `yaml:"when" json:"when" jsonschema:"required,minProperties=1"`
 }
 

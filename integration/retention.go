@@ -49,7 +49,7 @@ type Swept struct {
 	Attempts   int           // of them, deleted
 	Uses       int           // of credentials, deleted
 	Bytes      int64         // of payloads, as they were stored
-	Took       time.Duration // the transaction, without the wait for its turn
+	Took       time.Duration // the transaction and its commit, without the wait for its turn
 	// Reached is when what was done last was received: From of the next step.
 	Reached time.Time
 	More    bool // there may be more

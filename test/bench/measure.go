@@ -20,6 +20,7 @@ type side struct {
 	path  string
 	limit string // the name of the side that it is measured against
 	start func(ctx context.Context, dir string) (*exec.Cmd, error)
+	after func() error // looks at what a round left behind; nil: nothing does
 }
 
 // sample is one round of one side.
@@ -61,9 +62,9 @@ func measureIngest(ctx context.Context, binary, postgres string, rounds int, len
 		}
 	}
 	sides := []side{
-		{"verify and answer, nothing stored", "/in", groupOnSQLite, floor("verify")},
-		{groupOnSQLite, "/in", groupOnSQLite, floor("group")},
-		{"sallyport serve", "/api/webhooks/stripe", groupOnSQLite, gateway(binary)},
+		{name: "verify and answer, nothing stored", path: "/in", limit: groupOnSQLite, start: floor("verify")},
+		{name: groupOnSQLite, path: "/in", limit: groupOnSQLite, start: floor("group")},
+		{name: "sallyport serve", path: "/api/webhooks/stripe", limit: groupOnSQLite, start: gateway(binary)},
 	}
 	if postgres != "" {
 		sides = append(sides, postgresSides(self, binary, postgres)...)
@@ -103,6 +104,10 @@ func measure(ctx context.Context, binary, postgres string, rounds int, length ti
 		}
 		waiting = backlogReport(s)
 	}
+	old, err := measureRetention(ctx, binary, rounds, length)
+	if err != nil {
+		return "", err
+	}
 	outbound, err := measureLayers(rounds, length)
 	if err != nil {
 		return "", err
@@ -111,7 +116,7 @@ func measure(ctx context.Context, binary, postgres string, rounds int, length ti
 	if err != nil {
 		return "", err
 	}
-	return report(sides, results, deliveryReport(delivered)+waiting, rounds, length, outbound, micro), nil
+	return report(sides, results, deliveryReport(delivered)+waiting+retentionReport(old), rounds, length, outbound, micro), nil
 }
 
 func measureRound(ctx context.Context, one side, s setting, length time.Duration) (sample, error) {
@@ -148,6 +153,9 @@ func measureRound(ctx context.Context, one side, s setting, length time.Duration
 		err = fmt.Errorf("%d requests failed, the first with: %s", r.Failed, r.Failure)
 	}
 	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	if err == nil && one.after != nil {
+		err = one.after()
+	}
 	total := float64(r.Answered) * 1.25 // the warm-up counts as well
 	return sample{loadResult: r, CPU: cpu.Seconds() / total * 10_000, PSS: pss}, err
 }

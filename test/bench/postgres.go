@@ -23,10 +23,10 @@ const (
 // figures.
 func postgresSides(self, binary, dsn string) []side {
 	return []side{
-		{groupOnPostgres, "/in", groupOnPostgres, func(ctx context.Context, _ string) (*exec.Cmd, error) {
+		{name: groupOnPostgres, path: "/in", limit: groupOnPostgres, start: func(ctx context.Context, _ string) (*exec.Cmd, error) {
 			return exec.CommandContext(ctx, self, "-floor", "group", "-file", dsn), empty(ctx, dsn)
 		}},
-		{sallyportOnPostgres, "/api/webhooks/stripe", groupOnPostgres, func(ctx context.Context, dir string) (*exec.Cmd, error) {
+		{name: sallyportOnPostgres, path: "/api/webhooks/stripe", limit: groupOnPostgres, start: func(ctx context.Context, dir string) (*exec.Cmd, error) {
 			if err := empty(ctx, dsn); err != nil {
 				return nil, err
 			}

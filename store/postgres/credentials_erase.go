@@ -7,9 +7,10 @@ import (
 	"github.com/sallyport/sallyport/integration"
 )
 
-// EraseKeys deletes a tenant's data keys and what is sealed with them, in one
-// transaction: from then on nobody can open what a copy still holds, unless it
-// holds the data keys as well and the master key of that time is there. See
+// EraseKeys deletes a tenant's data keys, what is sealed with them, and jobs
+// about it alone, in one transaction: from then on nobody can open what a copy
+// still holds, unless it holds the data keys as well and the master key of that
+// time is there. See
 // Checkpoint about what is left on the disk.
 func (s *Store) EraseKeys(ctx context.Context, tenant string, audit integration.AuditEntry) (erased integration.Erasure, err error) {
 	err = s.do(ctx, func(t *transaction) error {
@@ -23,6 +24,7 @@ func (s *Store) EraseKeys(ctx context.Context, tenant string, audit integration.
 			{&erased.Flows, "DELETE FROM oauth_states WHERE tenant_id = $1"},
 			{new(int), "DELETE FROM subscriptions WHERE tenant_id = $1"},
 			{new(int), "DELETE FROM cursors WHERE substr(id, strpos(id, '/') + 1) IN (SELECT id FROM connections WHERE tenant_id = $1)"},
+			{new(int), "DELETE FROM jobs WHERE filter::json ->> 'Tenant' = $1"},
 			{&erased.Connections, "DELETE FROM connections WHERE tenant_id = $1"},
 		} {
 			n, err := t.exec(step.statement, tenant)

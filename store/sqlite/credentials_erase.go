@@ -7,9 +7,10 @@ import (
 	"github.com/sallyport/sallyport/integration"
 )
 
-// EraseKeys deletes a tenant's data keys and what is sealed with them, in one
-// transaction: from then on nobody can open what a copy still holds, unless it
-// holds the data keys as well and the master key of that time is there. What is
+// EraseKeys deletes a tenant's data keys, what is sealed with them, and jobs
+// about it alone, in one transaction: from then on nobody can open what a copy
+// still holds, unless it holds the data keys as well and the master key of that
+// time is there. What is
 // deleted is overwritten in the file.
 func (s *Store) EraseKeys(ctx context.Context, tenant string, audit integration.AuditEntry) (erased integration.Erasure, err error) {
 	err = s.writer.do(ctx, s.writer.jobs, func(t *transaction) error {
@@ -24,6 +25,7 @@ func (s *Store) EraseKeys(ctx context.Context, tenant string, audit integration.
 				{&erased.Flows, "DELETE FROM oauth_states WHERE tenant_id = ?"},
 				{new(int), "DELETE FROM subscriptions WHERE tenant_id = ?"},
 				{new(int), "DELETE FROM cursors WHERE substr(id, instr(id, '/') + 1) IN (SELECT id FROM connections WHERE tenant_id = ?)"},
+				{new(int), "DELETE FROM jobs WHERE json_extract(filter, '$.Tenant') = ?"},
 				{&erased.Connections, "DELETE FROM connections WHERE tenant_id = ?"},
 			} {
 				n, err := t.exec(step.statement, tenant)

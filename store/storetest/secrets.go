@@ -172,6 +172,12 @@ func testErase(f *fixture) {
 	if err := tasks.PutCursors(f.Context(), []string{"reconcile:shopify/c1", "subscription:shopify/c1", "reconcile:shopify/c2", "reconcile:shopify"}, start); err != nil {
 		f.Fatal(err)
 	}
+	for id, tenant := range map[string]string{"job-1": "acme", "job-2": "globex", "job-3": ""} {
+		j := integration.Job{ID: id, Service: "shopify", Kind: integration.JobCalls, Filter: integration.Filter{Service: "shopify", Tenant: tenant, Query: "\x00 jo@example"}, CreatedAt: start}
+		if err := f.Store.CreateJob(f.Context(), &j, audit("job.create", id)); err != nil {
+			f.Fatal(err)
+		}
+	}
 
 	erased, err := f.Store.EraseKeys(f.Context(), "acme", audit("tenant.erase", "acme"))
 	if err != nil {
@@ -211,6 +217,11 @@ func testErase(f *fixture) {
 	}
 	if left, _, err := f.Store.Calls(f.Context(), integration.Filter{}); err != nil || len(left) != 1 || left[0].ID != "call-3" {
 		f.Errorf("%d calls are left, %v", len(left), err)
+	}
+	for id, gone := range map[string]bool{"job-1": true, "job-2": false, "job-3": false} {
+		if _, err := f.Store.Job(f.Context(), id); errors.Is(err, integration.ErrNotFound) != gone || err != nil && !gone {
+			f.Errorf("%s: %v", id, err)
+		}
 	}
 	if _, sealed := f.readConnection("c2"); len(sealed) != 2 {
 		f.Errorf("the neighbour has %v", sealed)

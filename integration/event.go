@@ -66,6 +66,10 @@ type Event struct {
 	// Progress is where it stands with each of several destinations; nil where it
 	// has one, and in lists.
 	Progress Progress
+	// Behind names the destinations that an event before this one in its order
+	// has still to go to, sorted: it must not go there yet. Empty without an order,
+	// and in lists.
+	Behind []string
 	// Replays is how many times the event was processed again after it had
 	// reached a final status, because a person asked for it. It is zero in lists.
 	Replays    int

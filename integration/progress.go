@@ -3,6 +3,7 @@ package integration
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -44,6 +45,30 @@ func (p Progress) Text() (string, error) {
 		return "", fmt.Errorf("progress of an event: %w", err)
 	}
 	return string(text), nil
+}
+
+// Outstanding are the destinations that the event has still to go to, sorted.
+func (p Progress) Outstanding() []string {
+	var names []string
+	for name, one := range p {
+		if one.State == ProgressWaiting || one.State == ProgressParked {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// BehindText is how a store writes down the destinations that an event is behind
+// at, and ParseBehind reads it; empty for none.
+func BehindText(destinations []string) string { return strings.Join(destinations, "\n") }
+
+// ParseBehind reads what BehindText wrote.
+func ParseBehind(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n")
 }
 
 // ParseProgress reads what Text wrote.

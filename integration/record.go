@@ -39,7 +39,8 @@ type Outcome struct {
 	// if that is not zero.
 	Parked string
 	// Progress is where the event stands with each of its destinations; nil
-	// leaves what is written down.
+	// leaves what is written down. One with an order that has it holds those behind
+	// it only where it is Outstanding; without it, at all destinations.
 	Progress Progress
 }
 

@@ -14,9 +14,14 @@ import (
 	"github.com/sallyport/sallyport/lease"
 )
 
-// Events of one order key form a line: only the first that is not over is lent,
-// and while one of a line is on loan no other is. Those behind it are put off
-// when a claim comes across them, and the end of a loan calls the next.
+// Events of one order key form a line: while one of a line is on loan no other
+// is. An event that was not worked on yet, or that nothing is known of the
+// destinations of, holds those behind it altogether. One that some of its
+// destinations have holds them only at the others: it stands beside the line, and
+// its column holds says where it, or one before it, is not through. So the
+// nearest before an event says all there is to say, however many there are.
+// Those that have to wait are put off when a claim comes across them, and the end
+// of a loan calls the next.
 
 // lineMost is how many events a claim looks at in one go, and lineRounds how
 // often it looks.
@@ -50,28 +55,36 @@ func orderKey(e *integration.Event) *string {
 	return &key
 }
 
-// claimInLine lends those of the first that are due whose turn it is, puts the
-// others off, and answers with what it lent. That two instances lend two of one
-// line at the same time an index refuses.
+// claimInLine lends those of the first that are due whose turn it is, one of a
+// line, puts the others off, and answers with what it lent. Behind an event that
+// holds it altogether and is parked, an event that was not worked on yet is parked
+// too. One that waits only for the end of a loan looks again soon: it is
+// not always the one that is called then.
+// That two instances lend two of one line at the same time an index refuses.
 const claimInLine = `WITH due AS MATERIALIZED (
-	SELECT seq, order_key, status FROM webhook_events
+	SELECT seq, order_key, status, holds, parked, coalesce(lease_until, due_at) AS since FROM webhook_events
 	WHERE ` + waitingLine + ` AND coalesce(lease_until, due_at) <= $3
 	ORDER BY coalesce(lease_until, due_at), seq LIMIT $7 FOR UPDATE SKIP LOCKED
 ), judged AS MATERIALIZED (
-	SELECT due.seq, due.status = 'processing' OR (first.seq = due.seq AND lent.seq IS NULL) AS turn,
-		CASE WHEN first.seq = due.seq THEN lent.at ELSE first.at END AS at, first.parked
+	SELECT due.seq, due.order_key, due.since,
+		due.status = 'processing' OR (first.seq IS NULL AND lent.seq IS NULL AND NOT coalesce(due.holds <@ before.holds, false)) AS turn,
+		CASE WHEN first.seq IS NOT NULL THEN first.at WHEN due.holds <@ before.holds THEN before.at WHEN due.holds IS NULL THEN lent.at ELSE 0 END AS at,
+		CASE WHEN due.holds IS NOT NULL THEN due.parked WHEN first.at IS NULL THEN first.parked END AS parked,
+		due.holds IS NULL AND first.at IS NULL AND first.parked IS NOT NULL AS along
 	FROM due
 	LEFT JOIN LATERAL (SELECT f.seq, coalesce(f.lease_until, f.due_at) AS at, f.parked FROM webhook_events f
-		WHERE f.status IN ('received', 'processing') AND f.order_key IS NOT NULL AND f.order_key = due.order_key
+		WHERE f.status IN ('received', 'processing') AND f.order_key IS NOT NULL AND f.holds IS NULL AND f.order_key = due.order_key AND f.seq < due.seq
 		ORDER BY f.seq LIMIT 1) first ON true
+	LEFT JOIN LATERAL (SELECT b.seq, coalesce(b.lease_until, b.due_at) AS at, b.parked, b.holds FROM webhook_events b
+		WHERE b.status IN ('received', 'processing') AND b.order_key IS NOT NULL AND b.holds IS NOT NULL AND b.order_key = due.order_key AND b.seq < due.seq
+		ORDER BY b.seq DESC LIMIT 1) before ON true
 	LEFT JOIN LATERAL (SELECT l.seq, l.lease_until AS at FROM webhook_events l
 		WHERE l.status = 'processing' AND l.order_key IS NOT NULL AND l.order_key = due.order_key AND l.seq <> due.seq
 		LIMIT 1) lent ON true
 ), chosen AS (
-	SELECT seq FROM judged WHERE turn ORDER BY seq LIMIT $4
+	SELECT seq FROM (SELECT DISTINCT ON (order_key) seq FROM judged WHERE turn ORDER BY order_key, since, seq) one ORDER BY seq LIMIT $4
 ), put_off AS (
-	UPDATE webhook_events e SET parked = judged.parked,
-		due_at = CASE WHEN judged.parked IS NULL THEN least(greatest(judged.at, $3 + $5), $3 + $6) END
+	UPDATE webhook_events e SET parked = judged.parked, due_at = CASE WHEN NOT judged.along THEN least(greatest(judged.at, $3 + $5), $3 + $6) END
 	FROM judged WHERE e.seq = judged.seq AND NOT judged.turn
 )
 UPDATE webhook_events e SET status = 'processing', attempts = attempts + 1, lease_owner = $1, lease_until = $2

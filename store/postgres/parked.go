@@ -10,21 +10,25 @@ import (
 )
 
 // queueColumns follow wholeColumns where an event is read whole from a table
-// called e: where it stands, and whether a later one of its subject was
-// processed before it.
-const queueColumns = `, e.progress, e.parked, e.order_key IS NOT NULL, EXISTS (SELECT 1 FROM webhook_events AS l
+// called e: where it stands, where it has to wait for those before it, and
+// whether a later one of its subject was processed before it.
+const queueColumns = `, e.progress, e.parked, e.order_key IS NOT NULL,
+	CASE WHEN e.order_key IS NOT NULL THEN (SELECT array_to_string(b.holds, E'\n') FROM webhook_events AS b
+		WHERE b.status IN ('received', 'processing') AND b.order_key IS NOT NULL AND b.holds IS NOT NULL AND b.order_key = e.order_key AND b.seq < e.seq
+		ORDER BY b.seq DESC LIMIT 1) END, EXISTS (SELECT 1 FROM webhook_events AS l
 	WHERE l.status = 'processed' AND l.subject <> '' AND l.occurred_at IS NOT NULL AND l.provider = e.provider AND l.tenant_id = e.tenant_id
 	AND l.subject = e.subject AND l.occurred_at > e.occurred_at AND (e.processed_at IS NULL OR l.processed_at < e.processed_at))`
 
 // scanWhole reads eventColumns, wholeColumns and queueColumns.
 func scanWhole(r rowScanner) (seq int64, e integration.Event, err error) {
-	var progress, parked sql.NullString
+	var progress, parked, behind sql.NullString
 	var ordered, stale bool
-	seq, e, err = scanEvent(r, true, &progress, &parked, &ordered, &stale)
+	seq, e, err = scanEvent(r, true, &progress, &parked, &ordered, &behind, &stale)
 	if err != nil {
 		return seq, e, err
 	}
 	e.Parked, e.Ordered, e.Stale = parked.String, ordered, stale
+	e.Behind = integration.ParseBehind(behind.String)
 	e.Progress, err = integration.ParseProgress(progress.String)
 	return seq, e, err
 }

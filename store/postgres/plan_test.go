@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/lease"
 )
 
 // The queries that must stay quick in a large table use their index, also where
@@ -35,6 +36,10 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 	now := micros(time.Unix(1, 0))
 	event := func(f integration.Filter) (string, []any) { p := eventPage(f); return p.query(50), p.where.args }
 	call := func(f integration.Filter) (string, []any) { p := callPage(f); return p.query(50), p.where.args }
+	completed, _, err := outcomeColumns("w", []lease.Done[integration.Outcome]{{Key: lease.Key{ID: "id-1", Attempt: 1}, Outcome: integration.Outcome{Status: integration.EventProcessed}}}, time.Unix(1, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
 	with := func(query string, args ...any) func() (string, []any) {
 		return func() (string, []any) { return query, args }
 	}
@@ -42,18 +47,20 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		query func() (string, []any)
 		want  string
 	}{
-		"claim":         {with(claimDue, "w", now, now, 10), "webhook_events_due"},
-		"claim in turn": {with(claimInTurn, "w", now, now, 10, []string{"t1", "t2"}), "webhook_events_lanes"},
-		"tenants":       {with(tenantsFrom, "", 10), "webhook_events_lanes"},
-		"next due":      {with(nextDue), "webhook_events_due"},
-		"oldest due":    {with(oldestDue, "stripe", ""), "webhook_events_due"},
-		"complete":      {with(renewLeases, "w", []string{"id-1"}, []int32{1}, now), "webhook_events_id_key"},
-		"failed":        {func() (string, []any) { return event(integration.Filter{Service: "stripe", Status: "failed"}) }, "webhook_events_failed"},
-		"page":          {func() (string, []any) { return event(integration.Filter{Service: "stripe"}) }, "webhook_events_pkey"},
-		"calls":         {func() (string, []any) { return call(integration.Filter{Service: "stripe"}) }, "calls_pkey"},
-		"lanes":         {with(callLanes), "calls_lanes"},
-		"due in a lane": {with(dueInLane, "stripe", "t1", 0, now, 10, []int64{}), "calls_lanes"},
-		"next call":     {with(nextCall), "calls_due"},
+		"claim":            {with(claimDue, "w", now, now, 10), "webhook_events_due"},
+		"claim in turn":    {with(claimInTurn, "w", now, now, 10, []string{"t1", "t2"}), "webhook_events_lanes"},
+		"tenants":          {with(tenantsFrom, "", 10), "webhook_events_lanes"},
+		"next due":         {with(nextDue), "webhook_events_due"},
+		"oldest due":       {with(oldestDue, "stripe", ""), "webhook_events_due"},
+		"complete":         {with(renewLeases, "w", []string{"id-1"}, []int32{1}, now), "webhook_events_id_key"},
+		"claim in line":    {with(claimInLine, "w", now, now, 10, putOffLeast.Microseconds(), putOffMost.Microseconds(), lineMost), "webhook_events_holding"},
+		"complete in line": {with(completeLeases, completed...), "webhook_events_holding"},
+		"failed":           {func() (string, []any) { return event(integration.Filter{Service: "stripe", Status: "failed"}) }, "webhook_events_failed"},
+		"page":             {func() (string, []any) { return event(integration.Filter{Service: "stripe"}) }, "webhook_events_pkey"},
+		"calls":            {func() (string, []any) { return call(integration.Filter{Service: "stripe"}) }, "calls_pkey"},
+		"lanes":            {with(callLanes), "calls_lanes"},
+		"due in a lane":    {with(dueInLane, "stripe", "t1", 0, now, 10, []int64{}), "calls_lanes"},
+		"next call":        {with(nextCall), "calls_due"},
 	} {
 		query, args := c.query()
 		var lines []string

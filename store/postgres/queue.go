@@ -55,7 +55,7 @@ const nextDue = `SELECT least(
 // of their ids: two statements that hold the same rows then wait for each other
 // in one direction only.
 const heldRows = `held AS MATERIALIZED (
-	SELECT e.seq, e.order_key, i.* FROM input i JOIN webhook_events e ON e.id = i.id
+	SELECT e.seq, e.order_key, e.holds AS was, i.* FROM input i JOIN webhook_events e ON e.id = i.id
 	WHERE e.lease_owner = $1 AND e.attempts = i.attempt AND e.status = 'processing'
 	ORDER BY e.id FOR UPDATE OF e)`
 
@@ -67,9 +67,9 @@ UPDATE webhook_events e SET lease_until = $4 FROM held WHERE e.seq = held.seq RE
 // A release that names no time leaves due_at where it was: in the past, so due at
 // once.
 const completeLeases = `WITH input AS (
-	SELECT * FROM unnest($2::text[], $3::integer[], $4::boolean[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::text[], $10::text[])
-		AS i (id, attempt, released, status, error, due_at, processed_at, parked, progress)
-), ` + heldRows + `, done AS (
+	SELECT * FROM unnest($2::text[], $3::integer[], $4::boolean[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::text[], $10::text[], $21::text[])
+		AS i (id, attempt, released, status, error, due_at, processed_at, parked, progress, outstanding)
+), ` + heldRows + `, ` + movedOn + `, done AS (
 	UPDATE webhook_events e SET
 		status = CASE WHEN held.released THEN 'received' ELSE held.status END,
 		attempts = CASE WHEN held.released THEN e.attempts - 1 ELSE e.attempts END,
@@ -77,18 +77,18 @@ const completeLeases = `WITH input AS (
 		due_at = CASE WHEN held.released AND held.parked = '' THEN coalesce(held.due_at, e.due_at) ELSE held.due_at END,
 		parked = nullif(held.parked, ''), progress = coalesce(nullif(held.progress, ''), e.progress),
 		processed_at = CASE WHEN held.released THEN e.processed_at ELSE held.processed_at END,
-		lease_owner = NULL, lease_until = NULL
-	FROM held WHERE e.seq = held.seq RETURNING e.id, held.attempt, e.replays
+		lease_owner = NULL, lease_until = NULL, holds = moved.holds
+	FROM held LEFT JOIN moved ON moved.seq = held.seq WHERE e.seq = held.seq RETURNING e.id, held.attempt, e.replays
 ), told AS (
 	INSERT INTO deliveries (` + deliveryColumns + `, replay)
 	SELECT d.id, d.event_id, d.destination, d.attempt, d.state, d.status, d.started_at, d.took, d.error, done.replays
 	FROM unnest($11::text[], $12::text[], $13::text[], $14::integer[], $15::text[], $16::integer[], $17::bigint[], $18::bigint[], $19::text[])
 		AS d (id, event_id, destination, attempt, state, status, started_at, took, error)
 	JOIN done ON done.id = d.event_id
-), called AS (
+), ` + toldHolding + `, called AS (
 	UPDATE webhook_events n SET due_at = $20 FROM (
 		SELECT (SELECT f.seq FROM webhook_events f
-			WHERE f.status IN ('received', 'processing') AND f.order_key IS NOT NULL AND f.order_key = held.order_key AND f.seq > held.seq
+			WHERE f.status IN ('received', 'processing') AND f.order_key IS NOT NULL AND f.holds IS NULL AND f.order_key = held.order_key AND f.seq > held.seq
 			ORDER BY f.seq LIMIT 1) AS seq
 		FROM held WHERE held.order_key IS NOT NULL) next
 	WHERE n.seq = next.seq AND n.status = 'received' AND n.parked IS NULL AND n.due_at > $20
@@ -340,7 +340,7 @@ func keyColumnsOf(keys []lease.Key) (ids []string, attempts []int32) {
 // outcomeColumns are the arguments of completeLeases.
 func outcomeColumns(owner string, done []lease.Done[integration.Outcome], now time.Time) (args []any, keys []lease.Key, err error) {
 	var released []bool
-	var status, problem, parked, progress []string
+	var status, problem, parked, progress, outstanding []string
 	var due, processed []pgtype.Int8
 	var d deliveryLists
 	seen := map[lease.Key]bool{}
@@ -354,6 +354,7 @@ func outcomeColumns(owner string, done []lease.Done[integration.Outcome], now ti
 			return nil, nil, fmt.Errorf("postgres: event %s: %w", done[i].ID, err)
 		}
 		parked, progress = append(parked, o.Parked), append(progress, text)
+		outstanding = append(outstanding, integration.BehindText(o.Progress.Outstanding()))
 		keys = append(keys, done[i].Key)
 		released, status, problem = append(released, o.Released), append(status, string(o.Status)), append(problem, o.Error)
 		again, over := pgtype.Int8{}, pgtype.Int8{}
@@ -375,7 +376,7 @@ func outcomeColumns(owner string, done []lease.Done[integration.Outcome], now ti
 	}
 	ids, attempts := keyColumnsOf(keys)
 	args = append([]any{owner, ids, attempts, released, status, problem, due, processed, parked, progress}, d.args()...)
-	return append(args, micros(now)), keys, nil
+	return append(args, micros(now), outstanding), keys, nil
 }
 
 func checkOutcome(o *integration.Outcome) error {

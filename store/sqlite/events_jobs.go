@@ -23,6 +23,7 @@ const replayEvents = `UPDATE webhook_events SET
 	replayed_at = CASE WHEN status = 'received' THEN replayed_at ELSE ?2 END,
 	job_id = CASE WHEN status = 'received' THEN job_id ELSE ?3 END,
 	progress = CASE WHEN status IN ('processed', 'ignored') THEN NULL ELSE progress END,
+	holds = CASE WHEN status = 'received' THEN holds END,
 	status = 'received', parked = NULL, due_at = ?2, processed_at = NULL, error = '', retried_after = attempts
 WHERE status <> 'processing' AND `
 

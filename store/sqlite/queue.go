@@ -206,14 +206,20 @@ func (q EventQueue) Complete(ctx context.Context, owner string, done []lease.Don
 	now := q.s.options.Now()
 	err = q.s.writer.do(ctx, q.s.writer.jobs, func(t *transaction) error {
 		lost = lost[:0]
-		inLine, err := anyInLine(t)
+		inLine, err := anyLentInLine(t)
 		if err != nil {
 			return err
 		}
 		for i := range sorted {
+			var at place
+			if inLine {
+				if at, err = placeOf(t, sorted[i].ID); err != nil {
+					return fmt.Errorf("event %s: %w", sorted[i].ID, err)
+				}
+			}
 			held, err := complete(t, owner, &sorted[i], now)
-			if err == nil && held && inLine {
-				err = callNext(t, sorted[i].ID, now)
+			if err == nil && held && at.key.Valid {
+				err = at.moveOn(t, &sorted[i].Outcome, now)
 			}
 			if err != nil {
 				return fmt.Errorf("event %s: %w", sorted[i].ID, err)

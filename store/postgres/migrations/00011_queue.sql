@@ -2,11 +2,13 @@
 
 -- progress is where an event stands with each of several destinations; parked
 -- names the paused destinations it waits for; order_key is what it must not
--- overtake within.
+-- overtake within; holds are the destinations where it, or one before it, holds
+-- those behind it: NULL where it holds them at all.
 ALTER TABLE webhook_events
     ADD COLUMN progress  text COLLATE "C",
     ADD COLUMN parked    text COLLATE "C",
-    ADD COLUMN order_key text COLLATE "C";
+    ADD COLUMN order_key text COLLATE "C",
+    ADD COLUMN holds     text[] COLLATE "C";
 
 -- The queue without what is parked and due for nobody else; events with an order have one of their own.
 DROP INDEX webhook_events_due;
@@ -18,7 +20,9 @@ CREATE INDEX webhook_events_lanes ON webhook_events (tenant_id, (coalesce(lease_
 CREATE INDEX webhook_events_due_ordered ON webhook_events ((coalesce(lease_until, due_at)))
     WHERE status IN ('received', 'processing') AND (parked IS NULL OR due_at IS NOT NULL) AND order_key IS NOT NULL;
 CREATE INDEX webhook_events_line ON webhook_events (order_key, seq)
-    WHERE status IN ('received', 'processing') AND order_key IS NOT NULL;
+    WHERE status IN ('received', 'processing') AND order_key IS NOT NULL AND holds IS NULL;
+CREATE INDEX webhook_events_holding ON webhook_events (order_key, seq)
+    WHERE status IN ('received', 'processing') AND order_key IS NOT NULL AND holds IS NOT NULL;
 CREATE INDEX webhook_events_parked ON webhook_events (parked, seq) WHERE parked IS NOT NULL;
 
 -- Whatever instances do at the same time, one event of a key is on loan.

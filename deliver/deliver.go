@@ -83,7 +83,8 @@ type Service struct {
 	// is refused.
 	Fetch Fetch
 
-	known map[string]*destination // of the plan
+	known   map[string]*destination // of the plan
+	several bool                    // events go to more than one of them, taken together
 }
 
 // Deliverer hands events over. Make it with New.
@@ -146,6 +147,7 @@ func New(c Config) (*Deliverer, error) {
 		s.known = s.destinations()
 		routes, err := compile(s)
 		problems = append(problems, err)
+		s.several = several(routes)
 		d.routes[s.Plan.Service], d.plans[s.Plan.Service], d.counts[s.Plan.Service] = routes, s, &counts{}
 	}
 	return d, errors.Join(problems...)
@@ -188,6 +190,17 @@ func compile(s Service) (map[string]*route, error) {
 		routes[name] = r
 	}
 	return routes, errors.Join(problems...)
+}
+
+// several reports whether there is more than one destination.
+func several(routes map[string]*route) bool {
+	names := map[string]bool{}
+	for _, r := range routes {
+		for _, to := range r.all() {
+			names[to.name] = true
+		}
+	}
+	return len(names) > 1
 }
 
 // own is the way of an event of our own: to the destination it names, as it is.
@@ -272,7 +285,8 @@ func (d *Deliverer) Deliver(ctx context.Context, e integration.Event) integratio
 		return integration.Outcome{Status: integration.EventIgnored, Error: "the conditions of no route hold: nobody is to have it"}
 	case len(to) == 0:
 		return d.deliverOne(ctx, e, r, "", nil, nil)
-	case len(to) == 1 && e.Progress == nil:
+	case len(to) == 1 && e.Progress == nil && len(e.Behind) == 0 && (!e.Ordered || !d.plans[e.Service].several):
+		// With an order and several destinations, those behind it wait for its own alone.
 		return d.deliverOne(ctx, e, r, to[0].name, to[0], nil)
 	}
 	return d.deliverMany(ctx, r, e, to)
@@ -311,7 +325,7 @@ func (d *Deliverer) deliverOne(ctx context.Context, e integration.Event, r *rout
 func (d *Deliverer) handOver(ctx context.Context, r *route, p pass, to *destination, handler Handler, e integration.Event, now time.Time) (res result) {
 	data, failed := d.mapped(ctx, r, &e)
 	switch {
-	case failed != nil:
+	case failed.holds(to, &e):
 		p.done(*failed, false, now, 0)
 		return *failed
 	case to != nil:

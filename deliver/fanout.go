@@ -25,8 +25,13 @@ type leg struct {
 	took   time.Duration
 }
 
+// behindMost is how long an event is put off that waits only for those before it
+// in its order: it is due earlier when its turn comes.
+const behindMost = 5 * time.Minute
+
 // deliverMany hands the event to those of its destinations that are due, all at
-// once. Each has its own attempts, schedule and end.
+// once. Each has its own attempts, schedule and end. Where an event before it in
+// its order has still to go it waits, without an attempt.
 func (d *Deliverer) deliverMany(ctx context.Context, r *route, e integration.Event, to []*destination) integration.Outcome {
 	now := d.config.Now()
 	progress := begin(e, to, now)
@@ -39,6 +44,8 @@ func (d *Deliverer) deliverMany(ctx context.Context, r *route, e integration.Eve
 		one.DueAt = time.Time{}
 		if d.pausedNow(e.Service, t.name) {
 			one.State = integration.ProgressParked
+		} else if slices.Contains(e.Behind, t.name) {
+			one.State = integration.ProgressWaiting
 		} else if p, again := t.gate.admit(now); p.gate == nil {
 			one.DueAt = again.UTC()
 		} else {
@@ -82,7 +89,8 @@ func begin(e integration.Event, to []*destination, now time.Time) integration.Pr
 	return progress
 }
 
-// handOverAll maps the event once and hands it to all at the same time.
+// handOverAll maps the event once and hands it to all at the same time. Those who
+// want it raw need no mapping.
 func (d *Deliverer) handOverAll(ctx context.Context, r *route, e integration.Event, legs []*leg) {
 	if len(legs) == 0 {
 		return
@@ -90,7 +98,7 @@ func (d *Deliverer) handOverAll(ctx context.Context, r *route, e integration.Eve
 	data, failed := d.mapped(ctx, r, &e)
 	var under sync.WaitGroup
 	for _, l := range legs {
-		if failed != nil {
+		if failed.holds(l.to, &e) {
 			l.result = *failed
 			l.pass.done(result{}, false, d.config.Now(), 0)
 			continue
@@ -174,8 +182,12 @@ func (d *Deliverer) sum(e integration.Event, to []*destination, out integration.
 		one := out.Progress[t.name]
 		switch one.State {
 		case integration.ProgressWaiting:
-			if !waiting || one.DueAt.Before(due) {
-				due = one.DueAt
+			at := one.DueAt
+			if at.IsZero() && slices.Contains(e.Behind, t.name) {
+				at = d.config.Now().Add(behindMost).UTC()
+			}
+			if !waiting || at.Before(due) {
+				due = at
 			}
 			waiting = true
 		case integration.ProgressParked:
@@ -184,12 +196,7 @@ func (d *Deliverer) sum(e integration.Event, to []*destination, out integration.
 			failed = append(failed, t.name)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(out.Progress)) {
-		if one := out.Progress[name]; one.Error != "" && one.State != integration.ProgressSucceeded {
-			out.Error += "; " + name + ": " + one.Error
-		}
-	}
-	out.Error = strings.TrimPrefix(out.Error, "; ")
+	out.Error = problems(out.Progress)
 	out.Status, out.Released = integration.EventReceived, len(out.Deliveries) == 0
 	slices.Sort(parked)
 	out.Parked = integration.ParkedFor(parked...)
@@ -205,6 +212,26 @@ func (d *Deliverer) sum(e integration.Event, to []*destination, out integration.
 		out.Status, out.Released = integration.EventProcessed, false
 	}
 	return out
+}
+
+// problems says why destinations do not have the event: what several say, once.
+func problems(progress integration.Progress) string {
+	var causes []string
+	names := map[string][]string{}
+	for _, name := range slices.Sorted(maps.Keys(progress)) {
+		one := progress[name]
+		if one.Error == "" || one.State == integration.ProgressSucceeded {
+			continue
+		}
+		if names[one.Error] == nil {
+			causes = append(causes, one.Error)
+		}
+		names[one.Error] = append(names[one.Error], name)
+	}
+	for i, cause := range causes {
+		causes[i] = strings.Join(names[cause], ", ") + ": " + cause
+	}
+	return strings.Join(causes, "; ")
 }
 
 // panicked logs the stack of what panicked.

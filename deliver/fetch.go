@@ -103,9 +103,16 @@ func (d *Deliverer) content(ctx context.Context, r *route, e *integration.Event)
 	data, err := r.data(from, what)
 	if err != nil {
 		res := refused(err.Error())
+		res.unmapped = true
 		return nil, &res
 	}
 	return data, nil
+}
+
+// holds reports whether a failure to make the content keeps the event from its
+// destination, nil for a handler: who wants it raw needs no mapping.
+func (r *result) holds(to *destination, e *integration.Event) bool {
+	return r != nil && (!r.unmapped || to == nil || !wantsRaw(to, e))
 }
 
 func retryAfter(err error) time.Duration {

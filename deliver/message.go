@@ -27,10 +27,17 @@ type message struct {
 	header http.Header // without signature and user agent
 }
 
-// messageOf is the event as its destination wants it. Events of our own have no
-// provider whose SDK would read them: they are CloudEvents everywhere.
+// wantsRaw reports whether the destination wants the event as it came. Events of
+// our own have no provider whose SDK would read them: they are CloudEvents
+// everywhere.
+func wantsRaw(to *destination, e *integration.Event) bool {
+	_, own := e.Destination()
+	return to.Raw() && !own
+}
+
+// messageOf is the event as its destination wants it.
 func messageOf(to *destination, e integration.Event, data []byte) message {
-	if _, own := e.Destination(); to.Raw() && !own {
+	if wantsRaw(to, &e) {
 		return message{body: e.Payload, header: rawHeader(e)}
 	}
 	return message{body: cloudEvent(e, data), header: http.Header{"Content-Type": {"application/cloudevents+json; charset=utf-8"}}}

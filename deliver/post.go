@@ -22,6 +22,7 @@ type result struct {
 	err        error
 	final      bool          // trying again can't help
 	retryAfter time.Duration // what the destination asked for
+	unmapped   bool          // the mapping refuses the payload
 	stack      []byte        // of a handler that panicked; for the log alone
 }
 

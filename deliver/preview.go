@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/sallyport/sallyport/integration"
 )
@@ -12,8 +13,8 @@ type Preview struct {
 	// does not use it, and failed where Err says what would be refused.
 	Status       integration.EventStatus
 	Destinations []string // who would have it, as in the plan, or HandlerName
-	Data         []byte   // the mapped resource; nil with Err or Fetch
-	Body         []byte   // the CloudEvent; nil with Err or Fetch
+	Data         []byte   // the mapped resource; nil with Err or Fetch, and where nobody needs it and the mapping refuses it
+	Body         []byte   // the CloudEvent; nil where Data is
 	// Fetch is the endpoint that would be asked first for what the event is about:
 	// what it answers can't be foretold.
 	Fetch string
@@ -46,7 +47,9 @@ func (d *Deliverer) Preview(e integration.Event) Preview {
 			p.Err = err
 		}
 	} else if data, err := r.data(e.Payload, "the payload"); err != nil {
-		p.Err = err
+		if d.handler(e.Service, e.Type) != nil || slices.ContainsFunc(r.of(&e), func(t *destination) bool { return !wantsRaw(t, &e) }) {
+			p.Err = err
+		}
 	} else {
 		p.Data, p.Body = data, cloudEvent(e, data)
 	}

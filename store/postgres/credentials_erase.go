@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/sallyport/sallyport/integration"
@@ -10,8 +11,7 @@ import (
 // EraseKeys deletes a tenant's data keys, what is sealed with them, and jobs
 // about it alone, in one transaction: from then on nobody can open what a copy
 // still holds, unless it holds the data keys as well and the master key of that
-// time is there. See
-// Checkpoint about what is left on the disk.
+// time is there. See Checkpoint about what is left on the disk.
 func (s *Store) EraseKeys(ctx context.Context, tenant string, audit integration.AuditEntry) (erased integration.Erasure, err error) {
 	err = s.do(ctx, func(t *transaction) error {
 		erased = integration.Erasure{}
@@ -24,7 +24,6 @@ func (s *Store) EraseKeys(ctx context.Context, tenant string, audit integration.
 			{&erased.Flows, "DELETE FROM oauth_states WHERE tenant_id = $1"},
 			{new(int), "DELETE FROM subscriptions WHERE tenant_id = $1"},
 			{new(int), "DELETE FROM cursors WHERE substr(id, strpos(id, '/') + 1) IN (SELECT id FROM connections WHERE tenant_id = $1)"},
-			{new(int), "DELETE FROM jobs WHERE filter::json ->> 'Tenant' = $1"},
 			{&erased.Connections, "DELETE FROM connections WHERE tenant_id = $1"},
 		} {
 			n, err := t.exec(step.statement, tenant)
@@ -32,6 +31,9 @@ func (s *Store) EraseKeys(ctx context.Context, tenant string, audit integration.
 				return err
 			}
 			*step.count = int(n)
+		}
+		if err := eraseJobs(t, tenant); err != nil {
+			return err
 		}
 		err := t.query(func(r rowScanner) error {
 			var id, master string
@@ -51,6 +53,18 @@ func (s *Store) EraseKeys(ctx context.Context, tenant string, audit integration.
 		return integration.Erasure{}, fmt.Errorf("postgres: erasing the keys of a tenant: %w", err)
 	}
 	return erased, nil
+}
+
+// eraseJobs deletes jobs about one tenant. Their filters are searched as text:
+// PostgreSQL does not read JSON with a NUL in it, and within a string the quotes
+// would be escaped.
+func eraseJobs(t *transaction, tenant string) error {
+	name, err := json.Marshal(tenant)
+	if err != nil {
+		return fmt.Errorf("jobs: %w", err)
+	}
+	_, err = t.exec("DELETE FROM jobs WHERE strpos(filter, $1) > 0", `"Tenant":`+string(name))
+	return err
 }
 
 // eraseEvents and eraseCalls delete some rows with what belongs to them, and

@@ -173,7 +173,7 @@ func testErase(f *fixture) {
 		f.Fatal(err)
 	}
 	for id, tenant := range map[string]string{"job-1": "acme", "job-2": "globex", "job-3": ""} {
-		j := integration.Job{ID: id, Service: "shopify", Kind: integration.JobCalls, Filter: integration.Filter{Service: "shopify", Tenant: tenant, Query: "\x00 jo@example"}, CreatedAt: start}
+		j := integration.Job{ID: id, Service: "shopify", Kind: integration.JobCalls, Filter: integration.Filter{Service: "shopify", Tenant: tenant, Query: "\x00 \"Tenant\":\"acme\""}, CreatedAt: start}
 		if err := f.Store.CreateJob(f.Context(), &j, audit("job.create", id)); err != nil {
 			f.Fatal(err)
 		}

@@ -13,8 +13,36 @@ import (
 
 	"github.com/stripe/stripe-go/v85/webhook"
 
+	"github.com/sallyport/sallyport"
 	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/store"
+	database "github.com/sallyport/sallyport/store/open"
+	"github.com/sallyport/sallyport/test/services"
 )
+
+// onEngines runs a test on each engine; place puts a configuration's database there.
+func onEngines(t *testing.T, test func(t *testing.T, place func(*sallyport.Config))) {
+	t.Helper()
+	t.Parallel()
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		test(t, func(*sallyport.Config) {})
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		test(t, func(c *sallyport.Config) { c.Database = services.Postgres(t).DSN() })
+	})
+}
+
+// openAny opens the database of c, whichever engine it is on.
+func openAny(t testing.TB, c sallyport.Config) store.Store {
+	t.Helper()
+	opened, err := database.Database(t.Context(), c.Database, database.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return opened
+}
 
 // said is a log that hands on the messages of some kind.
 type said struct {
@@ -39,8 +67,9 @@ func (s *said) Handle(_ context.Context, r slog.Record) error {
 
 // R5.7: the destination has what the plan redacts; what is kept, shown and logged
 // after that has not, and what nobody is to receive never had.
-func TestRedactedValuesAreNotKept(t *testing.T) {
-	t.Parallel()
+func TestRedactedValuesAreNotKept(t *testing.T) { onEngines(t, testRedacted) }
+
+func testRedacted(t *testing.T, place func(*sallyport.Config)) {
 	got := make(chan rawDelivery, 10)
 	destination := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -49,6 +78,7 @@ func TestRedactedValuesAreNotKept(t *testing.T) {
 	defer destination.Close()
 	c := configure(t, "mappings: {}", `destinations: {app: {url: "`+destination.URL+`", secret: "env:LIVE"}}`,
 		"invoice.paid: {from: data.object}", "invoice.paid: {from: data.object, to: app}\n  redact: [data.object.email]")
+	place(&c)
 	delivered := newSaid("delivery.attempted")
 	c.Log = slog.New(delivered)
 	app := start(t, c)
@@ -84,7 +114,7 @@ func TestRedactedValuesAreNotKept(t *testing.T) {
 	if err := app.Close(); err != nil {
 		t.Fatal(err)
 	}
-	store := open(t, c)
+	store := openAny(t, c)
 	defer store.Close()
 	events, _, err := store.Events(t.Context(), integration.Filter{})
 	if err != nil || len(events) != 2 {
@@ -104,17 +134,19 @@ func TestRedactedValuesAreNotKept(t *testing.T) {
 
 // R5.4, R5.7: retention is on by default, for services without a plan as well, and
 // off when it is said so.
-func TestRetention(t *testing.T) {
-	t.Parallel()
+func TestRetention(t *testing.T) { onEngines(t, testRetention) }
+
+func testRetention(t *testing.T, place func(*sallyport.Config)) {
 	for name, off := range map[string]bool{"on": false, "off": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := configure(t)
+			place(&c)
 			c.NoRetention = off
 			log := newSaid(map[bool]string{false: "retention.swept", true: "retention.off"}[off])
 			c.Log = slog.New(log)
 			now := time.Now()
-			store := open(t, c)
+			store := openAny(t, c)
 			ids := map[string]int{}
 			for service, days := range map[string][]int{"stripe": {1, 40, 100}, "gone": {29, 31, 91}} {
 				for _, n := range days {
@@ -148,7 +180,7 @@ func TestRetention(t *testing.T) {
 			if err := app.Close(); err != nil {
 				t.Fatal(err)
 			}
-			store = open(t, c)
+			store = openAny(t, c)
 			defer store.Close()
 			for id, n := range ids {
 				e, _, err := store.Event(t.Context(), id)

@@ -138,7 +138,8 @@ func (k *Keeper) take(ctx context.Context) (integration.HousekeepingTurn, error)
 	return k.config.Store.TakeHousekeeping(ctx, k.config.Owner, now, now.Add(turnFor), now.Add(k.config.Grace))
 }
 
-// announce says what will be deleted, before the first time anything is.
+// announce says what will be deleted, before the first time anything is: as a
+// warning where something is due by then.
 func (k *Keeper) announce(ctx context.Context, from time.Time) error {
 	services, err := k.services(ctx)
 	if err != nil {
@@ -150,7 +151,11 @@ func (k *Keeper) announce(ctx context.Context, from time.Time) error {
 		if err != nil {
 			return err
 		}
-		k.config.Log.WarnContext(ctx, "retention.begins", "service", name, "at", from, "payloads_kept_for", t.Payload, "events_kept_for", t.IDs, "calls_kept_for", k.config.Calls,
+		level := slog.LevelInfo
+		if due.Payloads+due.Events+due.Calls > 0 {
+			level = slog.LevelWarn
+		}
+		k.config.Log.Log(ctx, level, "retention.begins", "service", name, "at", from, "payloads_kept_for", t.Payload, "events_kept_for", t.IDs, "calls_kept_for", k.config.Calls,
 			"payloads_due", due.Payloads, "events_due", due.Events, "calls_due", due.Calls, "counted_up_to", countsMost,
 			"to_stop_it", "restart with --retention=off, or set webhooks.retention in the plan")
 	}

@@ -312,3 +312,20 @@ func TestNew(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What is new has nothing due, and nobody needs to be warned.
+func TestWarnsOnlyOfWhatIsDue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct {
+			shelf *shelf
+			want  string
+		}{{newShelf(), "level=INFO msg=retention.begins"}, {newShelf("stripe"), "level=WARN msg=retention.begins"}} {
+			var log bytes.Buffer
+			run(t, keeper(t, c.shelf, &log), time.Minute)
+			if said := log.String(); strings.Count(said, "retention.begins") != 1 || !strings.Contains(said, c.want) {
+				t.Errorf("want %q: %s", c.want, said)
+			}
+		}
+	})
+}

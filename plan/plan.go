@@ -282,8 +282,9 @@ type Webhooks struct {
 	// Where in the request the resource is named that the event is about, in
 	// the same form. It becomes the subject of the delivery.
 	OrderBy string `yaml:"order_by,omitempty" json:"order_by,omitempty"`
-	// Whether events with the same subject are delivered one after the other, in
-	// the order in which they came; others do not wait for them. Needs order_by.
+	// Whether each destination has the events with the same subject one after the
+	// other, in the order in which they came; other events and other destinations
+	// do not wait for them. Needs order_by.
 	Ordered bool `yaml:"ordered,omitempty" json:"ordered,omitempty"`
 	// How an event tells that a call of ours caused it: places in the request,
 	// each with the values that say so. The value "call.key" is the idempotency

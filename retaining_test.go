@@ -52,8 +52,10 @@ type said struct {
 }
 
 func newSaid(message string) *said {
-	return &said{Handler: slog.NewTextHandler(io.Discard, nil), message: message, records: make(chan slog.Record, 100)}
+	return &said{Handler: slog.DiscardHandler, message: message, records: make(chan slog.Record, 100)}
 }
+
+func (s *said) Enabled(context.Context, slog.Level) bool { return true }
 
 func (s *said) WithAttrs([]slog.Attr) slog.Handler { return s }
 func (s *said) WithGroup(string) slog.Handler      { return s }

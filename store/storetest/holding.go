@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"pgregory.net/rapid"
@@ -260,15 +261,23 @@ func (m *places) again() {
 	}
 }
 
-// claim lends to two instances, one after the other.
+// claim lends to two instances at the same time.
 func (m *places) claim(limit int) {
-	for _, owner := range []string{"w0", "w1"} {
-		held, err := m.Queue.Claim(m.Context(), lease.Claim{Owner: owner, Now: m.now, Until: m.now.Add(time.Minute), Limit: limit})
-		if err != nil {
-			m.rt.Fatal(err)
+	var all [2][]lease.Held[integration.Event]
+	var failed [2]error
+	var both sync.WaitGroup
+	for i := range all {
+		both.Go(func() {
+			all[i], failed[i] = m.Queue.Claim(m.Context(), lease.Claim{Owner: fmt.Sprint("w", i), Now: m.now, Until: m.now.Add(time.Minute), Limit: limit})
+		})
+	}
+	both.Wait()
+	for i, held := range all {
+		if failed[i] != nil {
+			m.rt.Fatal(failed[i])
 		}
 		for _, h := range held {
-			m.lent(owner, h)
+			m.lent(fmt.Sprint("w", i), h)
 		}
 	}
 }

@@ -15,7 +15,7 @@ const (
 	KeptNothing  Kept = 2 // neither; the event's id still tells a repeat
 )
 
-// ErrNotKept: the event can't be processed again, because its payload had its
+// ErrNotKept says that the event can't be processed again, because its payload had its
 // time, or could not be kept without what its plan redacts.
 var ErrNotKept = errors.New("what came in with it is not kept any more")
 

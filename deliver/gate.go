@@ -87,7 +87,9 @@ func (g *gate) admit(now time.Time) (p pass, again time.Time) {
 	defer g.mu.Unlock()
 	if g.level > 0 {
 		if g.probing || now.Before(g.until) {
-			return pass{}, g.queue(now, later(g.until, now.Add(pauseFirst/5)), g.pace())
+			// Not at the pace of what has just failed: when the destination is
+			// well again, those that wait are to come at once.
+			return pass{}, g.queue(now, later(g.until, now.Add(pauseFirst/5)), lineStep)
 		}
 		g.probing = true
 		return g.begin(now, true), time.Time{}
@@ -178,6 +180,9 @@ func (p pass) done(r result, counts bool, now time.Time, dice float64) {
 	}
 	if r.err == nil || aboutOne(r) {
 		g.failures = 0
+		if p.probe {
+			g.took, g.lineup = now.Sub(p.began), time.Time{} // what was slow is over
+		}
 		if p.probe || g.level == 0 {
 			g.level, g.until = 0, time.Time{}
 		}

@@ -330,3 +330,43 @@ func TestPanicFreesItsPlace(t *testing.T) {
 		t.Errorf("status %+v", s)
 	}
 }
+
+// R5.11: what waited for a destination that hung comes soon after it is well
+// again, not at the pace at which it hung.
+func TestBackSoonAfterAHang(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHosts()
+		h.set("a", func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() })
+		d := newBundle(t, h, canary, capped(func(a *plan.Destination) { a.Concurrency = 2 }))
+		for range 6 {
+			d.Deliver(t.Context(), to("a"))
+		}
+		until := destinationOf(t, d, "a").BackingOffUntil
+		if until.IsZero() {
+			t.Fatal("it is not left alone")
+		}
+		for range 1000 {
+			out := d.Deliver(t.Context(), to("a"))
+			if !out.Released || out.DueAt.Before(until) || out.DueAt.After(until.Add(2*time.Second)) {
+				t.Fatalf("put off to %v after the pause: %+v", out.DueAt.Sub(until), out)
+			}
+		}
+		h.status("a", 200)
+		time.Sleep(time.Until(until))
+		if out := d.Deliver(t.Context(), to("a")); out.Status != integration.EventProcessed {
+			t.Fatalf("the probe: %+v", out)
+		}
+		// Over the cap again, it is put off by what a delivery takes now.
+		h.set("a", func(*http.Request) (*http.Response, error) { time.Sleep(10 * time.Millisecond); return answer(200) })
+		var working sync.WaitGroup
+		for range 2 {
+			working.Go(func() { d.Deliver(t.Context(), to("a")) })
+		}
+		synctest.Wait()
+		if out := d.Deliver(t.Context(), to("a")); !out.Released || time.Until(out.DueAt) > 100*time.Millisecond {
+			t.Errorf("over the cap it is put off by %v", time.Until(out.DueAt))
+		}
+		working.Wait()
+	})
+}

@@ -39,9 +39,11 @@ func (a *App) hold(ctx context.Context) error {
 	var subscribers []reconcile.Subscriber
 	for _, name := range a.Services() {
 		s := a.services[name]
-		subscribers = append(subscribers, reconcile.Subscriber{
-			Plan: s.plan, Calls: s.calls, Secret: func() integration.Secret { return s.secrets.First(vault.WebhookSecret) },
-		})
+		one, err := a.subscriber(s)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		subscribers = append(subscribers, one)
 		if givesSecret(s) {
 			h.given[name] = &atomic.Pointer[[]integration.Secret]{}
 		}

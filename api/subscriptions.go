@@ -271,7 +271,8 @@ func (s *server) subscriptionFailed(service string, c *reconcile.Comparison, err
 		return &problem.Problem{Status: http.StatusConflict, Code: "no_webhooks", Detail: "the plan of " + quoted(service) + " uses no webhooks"}
 	case errors.Is(err, reconcile.ErrWhose):
 		return &problem.Problem{Status: http.StatusConflict, Code: "of_tenants", Detail: err.Error(), Hint: "add ?tenant=…; the service's status lists what all have"}
-	case errors.Is(err, reconcile.ErrNoPublicURL), errors.Is(err, reconcile.ErrOff), errors.Is(err, reconcile.ErrNoFacts), errors.Is(err, reconcile.ErrNotKept):
+	case errors.Is(err, reconcile.ErrNoPublicURL), errors.Is(err, reconcile.ErrOff), errors.Is(err, reconcile.ErrNoFacts), errors.Is(err, reconcile.ErrNotKept),
+		errors.Is(err, reconcile.ErrCredential):
 		return &problem.Problem{Status: http.StatusConflict, Code: "not_set_up", Detail: err.Error()}
 	case errors.As(err, &f) && c == nil:
 		return huma.ErrorWithHeaders(failureProblem(f), callHeader(f))

@@ -44,9 +44,17 @@ type EventFetch struct {
 // variables that the plan gives; a value that is "{events}" alone becomes a list.
 type Subscription struct {
 	Provenance `yaml:",inline"`
-	// ByHand says what a person has to do where there is no such API, or none
-	// that the API's own credential may use. Nothing else is set then.
+	// ByHand says what a person has to do where there is no such API; nothing else
+	// is set then. With Credential it says so for those who do not give that.
 	ByHand string `yaml:"by_hand,omitempty" json:"by_hand,omitempty"`
+	// Document says that the subscription is a part of a larger document: an app's
+	// manifest. It takes the place of List, Create, Update and Delete; URL and
+	// Events are places in it.
+	Document *SubscriptionDocument `yaml:"document,omitempty" json:"document,omitempty"`
+	// Credential is what subscriptions are read and changed with where the API's
+	// own credential may not; nil: that one. They are the whole app's then, and not
+	// a tenant's.
+	Credential *SubscriptionCredential `yaml:"credential,omitempty" json:"credential,omitempty"`
 
 	List   string            `yaml:"list,omitempty" json:"list,omitempty"` // GET /v1/webhook_endpoints; empty: there is none, and our own records have to do
 	Items  string            `yaml:"items,omitempty" json:"items,omitempty"`
@@ -90,6 +98,67 @@ type SubscriptionCall struct {
 	// Body that is sent, with placeholders. Empty: none.
 	Body map[string]any `yaml:"body,omitempty" json:"body,omitempty"`
 }
+
+// SubscriptionDocument is a document of which a subscription is a part. It is read,
+// changed in that part alone, and written back whole.
+type SubscriptionDocument struct {
+	// Read and Write are the operations; {document} in a body is the document as
+	// JSON text.
+	Read  *SubscriptionCall `yaml:"read" json:"read"`
+	Write *SubscriptionCall `yaml:"write" json:"write"`
+	At    string            `yaml:"at" json:"at"` // where the answer to Read has it: manifest
+	ID    string            `yaml:"id" json:"id"` // what it is known by, with path variables: "{app_id}"
+	// Part is what is taken out of it when nothing of ours is left in there, and
+	// nothing else: settings.event_subscriptions.
+	Part string `yaml:"part" json:"part"`
+	// Also are further lists of types. They are compared and cleared like Events;
+	// new types go into Events.
+	Also []string `yaml:"also,omitempty" json:"also,omitempty"`
+	// Kinds are types that are subscribed to under other names than they come
+	// with, each with the scope that it takes: {message: {message.im: im:history}}.
+	// One of the names will do; where there is none, those are added that Scopes
+	// allow.
+	Kinds  map[string]map[string]string `yaml:"kinds,omitempty" json:"kinds,omitempty"`
+	Scopes string                       `yaml:"scopes,omitempty" json:"scopes,omitempty"` // list of scopes in the document
+	// Unasked are types that come without a subscription; * at the end stands for
+	// any rest: "/*".
+	Unasked []string `yaml:"unasked,omitempty" json:"unasked,omitempty"`
+	// Instead is where it says, with true, that events go another way than to URL.
+	Instead string `yaml:"instead,omitempty" json:"instead,omitempty"`
+	// Faults is where a refusal of Write says what is wrong with it.
+	Faults *SubscriptionFaults `yaml:"faults,omitempty" json:"faults,omitempty"`
+}
+
+// SubscriptionFaults is a list of what is wrong with a document.
+type SubscriptionFaults struct {
+	List    string `yaml:"list" json:"list"`       // in the answer: errors
+	Place   string `yaml:"place" json:"place"`     // in an item: pointer
+	Message string `yaml:"message" json:"message"` // in an item: message
+}
+
+// SubscriptionCredential is a bearer token for subscriptions alone.
+type SubscriptionCredential struct {
+	// Secret is the name under which an environment's secrets have the token.
+	Secret string `yaml:"secret" json:"secret"`
+	// New says how a person makes a new one.
+	New string `yaml:"new" json:"new"`
+	// Renew is how we do; nil: we can't.
+	Renew *SubscriptionRenewal `yaml:"renew,omitempty" json:"renew,omitempty"`
+}
+
+// SubscriptionRenewal makes a new token of a refresh token, which is used up by
+// it and comes anew with the answer. It is sent as a form.
+type SubscriptionRenewal struct {
+	Secret  string `yaml:"secret" json:"secret"`   // name of the refresh token among the secrets
+	Call    string `yaml:"call" json:"call"`       // POST /tooling.tokens.rotate
+	Field   string `yaml:"field" json:"field"`     // of the form, for the refresh token
+	Token   string `yaml:"token" json:"token"`     // where the answer has the token
+	Next    string `yaml:"next" json:"next"`       // where it has the next refresh token
+	Expires string `yaml:"expires" json:"expires"` // where it says when the token ends, in Unix seconds
+}
+
+// Parts divides "POST /tooling.tokens.rotate" into its method and path.
+func (r *SubscriptionRenewal) Parts() (method, path string) { return divide(r.Call) }
 
 // SubscriptionExpiry is when a subscription ends by itself.
 type SubscriptionExpiry struct {

@@ -82,6 +82,30 @@ func (s *subscribed) apply(ctx context.Context, c *Comparison) error {
 func (s *subscribed) change(ctx context.Context, c *Change) error {
 	before := c.Subscription
 	var err error
+	switch {
+	case c.refused != nil:
+		err = c.refused
+	case s.facts.Document != nil:
+		err = s.putDocument(ctx, c)
+	default:
+		err = s.changeOne(ctx, c)
+	}
+	if err != nil {
+		if before.ExternalID != "" {
+			before.Error = err.Error()
+			err = errors.Join(err, s.config.Store.PutSubscription(context.WithoutCancel(ctx), &before))
+		}
+		return fmt.Errorf("%s: %w", c.Do, err)
+	}
+	c.Done = true
+	s.config.Log.InfoContext(ctx, "subscription.changed", "service", s.name, "connection", s.connection, "did", c.Do, "why", c.Why, "subscription", c.Subscription.ExternalID,
+		"events", c.Events, "expires_at", c.Subscription.ExpiresAt)
+	return nil
+}
+
+// changeOne changes a subscription that stands by itself.
+func (s *subscribed) changeOne(ctx context.Context, c *Change) (err error) {
+	before := c.Subscription
 	switch c.Do {
 	case Register:
 		err = s.create(ctx, c)
@@ -97,17 +121,7 @@ func (s *subscribed) change(ctx context.Context, c *Change) error {
 			err = s.remove(ctx, &Change{Do: Remove, Subscription: before})
 		}
 	}
-	if err != nil {
-		if before.ExternalID != "" {
-			before.Error = err.Error()
-			err = errors.Join(err, s.config.Store.PutSubscription(context.WithoutCancel(ctx), &before))
-		}
-		return fmt.Errorf("%s: %w", c.Do, err)
-	}
-	c.Done = true
-	s.config.Log.InfoContext(ctx, "subscription.changed", "service", s.name, "connection", s.connection, "did", c.Do, "why", c.Why, "subscription", c.Subscription.ExternalID,
-		"events", c.Events, "expires_at", c.Subscription.ExpiresAt)
-	return nil
+	return err
 }
 
 // values are those of one subscription.
@@ -218,10 +232,16 @@ func (s *subscribed) remove(ctx context.Context, c *Change) error {
 	if c.Subscription.URL != s.url {
 		return fmt.Errorf("%s: it is not of our address, and is left alone", c.Subscription.ExternalID)
 	}
-	if s.facts.Delete == nil {
+	var err error
+	switch {
+	case s.facts.Document != nil:
+		err = s.leaveDocument(ctx)
+	case s.facts.Delete == nil:
 		return ErrNoFacts
+	default:
+		_, err = s.wire.do(ctx, s.facts.Delete, s.values(c))
 	}
-	if _, err := s.wire.do(ctx, s.facts.Delete, s.values(c)); err != nil && !errors.Is(err, errNotThere) {
+	if err != nil && !errors.Is(err, errNotThere) {
 		return err
 	}
 	if err := s.config.Store.ForgetSubscription(context.WithoutCancel(ctx), s.name, s.connection, c.Subscription.ExternalID); err != nil {

@@ -307,7 +307,7 @@ func TestShopifySubscriptions(t *testing.T) {
 	}
 }
 
-// R5.15: what an API can't do at Slack, it says.
+// R5.15: without a credential for the manifest, it is said what to do by hand.
 func TestSlackIsSetUpByHand(t *testing.T) {
 	t.Parallel()
 	b := start(t, "slack", nil, nil, http.NotFoundHandler())

@@ -29,7 +29,7 @@ func (s *Subscriptions) tended(service string) bool {
 		return false
 	}
 	one := s.services[service]
-	return one != nil && one.facts != nil && one.facts.ByHand == "" && one.url != ""
+	return one != nil && one.facts != nil && one.byHand() == "" && one.url != ""
 }
 
 // tasks are the ids of cursors of the services with one account, sorted.
@@ -80,6 +80,10 @@ func (s *Subscriptions) Tend(ctx context.Context, service, connection string) (n
 	if err == nil {
 		err = one.tend(ctx, c)
 	}
+	if errors.Is(err, ErrCredential) { // events still come; only a person can give another
+		s.config.Log.WarnContext(ctx, "subscription.unseen", "service", service, "error", err, "meaning", "it is not known whether what was registered is still there")
+		return now.Add(compareEvery), err
+	}
 	if err != nil {
 		s.config.Log.ErrorContext(ctx, "subscription.failed", "service", service, "error", err, "expires_at", soonest(known), "alert", true)
 		return one.after(now, known, true), err
@@ -104,7 +108,7 @@ func (s *subscribed) tend(ctx context.Context, c *Comparison) error {
 		expires := RenewAt(s.facts, change.Subscription)
 		switch due := !expires.IsZero() && expires.Before(s.config.Now()); {
 		case change.Do == Keep:
-		case change.Do == Register:
+		case change.Do == Register && change.refused == nil:
 			s.config.Log.ErrorContext(ctx, "subscription.ended", "service", s.name, "events", change.Events, "alert", true,
 				"meaning", "the provider no longer had what was registered; it is registered again")
 			problems = append(problems, s.change(ctx, change))
@@ -175,7 +179,7 @@ func (s *subscribed) keep(ctx context.Context) error {
 // account has as well stays for that one.
 func (s *Subscriptions) Leave(ctx context.Context, service, connection string) error {
 	one, err := s.ready(service)
-	if err != nil || !one.ofTenants || one.facts.ByHand != "" {
+	if err != nil || !one.ofTenants || one.byHand() != "" {
 		return nil //nolint:nilerr // nothing is subscribed to from here
 	}
 	c, err := connectionOf(ctx, s.config.Connections, service, s.config.Environment, connection)

@@ -48,9 +48,7 @@ func (s *Subscriptions) Standing(ctx context.Context, service, tenant string) (S
 		return Standing{}, fmt.Errorf("webhooks of %s: %w", service, integration.ErrNotFound)
 	}
 	out := Standing{URL: one.url, OfTenants: s.OfTenants(service)}
-	if one.facts != nil {
-		out.ByHand = one.facts.ByHand
-	}
+	out.ByHand = one.byHand()
 	list, err := s.config.Store.Subscriptions(ctx, service)
 	if err != nil {
 		return out, err

@@ -59,6 +59,11 @@ type Subscriber struct {
 	Calls Calls
 	// Secret is the signing secret of the plan, for providers that take ours.
 	Secret func() integration.Secret
+	// Own makes the calls about subscriptions where the profile has a credential
+	// for them alone; its errors may be ErrCredential. Given reports whether there
+	// is such a credential. Nil: there is none, and it is done by hand.
+	Own   Calls
+	Given func() bool
 }
 
 // Subscriptions registers, compares, renews and removes what we are subscribed to
@@ -77,6 +82,7 @@ type subscribed struct {
 	plan      *plan.Plan
 	facts     *catalog.Subscription // nil: the profile knows nothing
 	secret    func() integration.Secret
+	given     func() bool // the credential for subscriptions alone
 	wire      *wire
 	url       string
 }
@@ -85,7 +91,9 @@ type subscribed struct {
 func (s *subscribed) at(a account) *subscribed {
 	one := *s
 	one.account = a
-	one.wire = &wire{calls: s.wire.calls, form: s.wire.form, account: a}
+	w := *s.wire
+	w.account = a
+	one.wire = &w
 	if s.config.PublicURL != "" {
 		one.url = address(s.config.PublicURL, s.name, s.plan.Webhooks.Tenant, a.tenant)
 	}
@@ -117,7 +125,11 @@ func NewSubscriptions(c SubscriptionConfig) (*Subscriptions, error) {
 			one.secret = func() integration.Secret { return integration.Secret{} }
 		}
 		one.ofTenants = c.Connections != nil && s.Plan.Auth.OfTenants()
-		one.wire = &wire{calls: s.Calls, form: s.Plan.Provider.API.Request == catalog.EncodingForm}
+		one.wire = &wire{calls: s.Calls, form: s.Plan.Provider.API.Request == catalog.EncodingForm, errors: &s.Plan.Provider.Errors}
+		if one.facts != nil && one.facts.Credential != nil {
+			one.ofTenants, one.wire.calls, one.wire.facts = false, s.Own, one.facts
+			one.given = func() bool { return s.Own != nil && s.Given != nil && s.Given() }
+		}
 		all.services[one.name] = one.at(account{})
 	}
 	return all, nil
@@ -140,6 +152,7 @@ type Change struct {
 	Events       []string                 // types that are wanted
 	Why          string
 	Done         bool
+	refused      error // why it is not done; nil: it may be
 }
 
 // Comparison is what the plan wants beside what the provider has.
@@ -164,7 +177,10 @@ func (c *Comparison) Differs() bool {
 var (
 	ErrNoPublicURL = errors.New("it is not known how providers reach us: set public_url")
 	ErrNoFacts     = errors.New("the profile does not say how one subscribes to events; add webhooks.subscription to it, or subscribe in the provider's dashboard")
-	ErrNotKept     = errors.New("the provider gives the signing secret in its answer, and there is no keyset to keep it with: set keyset")
+	// ErrCredential is that the credential for subscriptions alone is not, or no
+	// longer, valid.
+	ErrCredential = errors.New("the credential for subscriptions is not valid")
+	ErrNotKept    = errors.New("the provider gives the signing secret in its answer, and there is no keyset to keep it with: set keyset")
 )
 
 // ready is a service that can be subscribed to.
@@ -181,8 +197,19 @@ func (s *Subscriptions) ready(service string) (*subscribed, error) {
 	return one, nil
 }
 
+// byHand is what a person has to do; empty: the API does it.
+func (s *subscribed) byHand() string {
+	if s.facts == nil || s.given != nil && s.given() {
+		return ""
+	}
+	return s.facts.ByHand
+}
+
 // needs says what the provider's API needs of the account.
 func (s *subscribed) needs() error {
+	if s.byHand() != "" {
+		return nil
+	}
 	given := s.path(s.plan.Webhooks.Path)
 	for _, name := range s.facts.Needs {
 		if given[name] == "" {
@@ -198,7 +225,7 @@ func (s *Subscriptions) of(ctx context.Context, w Whose) (*subscribed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if one.ofTenants && one.facts.ByHand == "" {
+	if one.ofTenants && one.byHand() == "" {
 		c, err := w.one(ctx, s.config.Connections, s.config.Environment)
 		if err != nil {
 			return nil, err
@@ -212,7 +239,7 @@ func (s *Subscriptions) of(ctx context.Context, w Whose) (*subscribed, error) {
 // its own.
 func (s *Subscriptions) OfTenants(service string) bool {
 	one := s.services[service]
-	return one != nil && one.ofTenants && (one.facts == nil || one.facts.ByHand == "")
+	return one != nil && one.ofTenants && one.byHand() == ""
 }
 
 // Want says whether the connections of a service are subscribed by themselves,
@@ -286,14 +313,24 @@ func (s *subscribed) removeAll(ctx context.Context, c *Comparison, why string) e
 		}
 	}
 	c.Changes = kept
-	return s.apply(ctx, c)
+	if err := s.apply(ctx, c); err != nil || s.facts.Document == nil {
+		return err
+	}
+	known, err := s.known(ctx)
+	if err != nil {
+		return err
+	}
+	return s.remember(ctx, known, nil) // also what has become another's
 }
 
 // compare asks the provider what there is.
 func (s *subscribed) compare(ctx context.Context) (*Comparison, error) {
-	c := &Comparison{Service: s.name, Tenant: s.tenant, Connection: s.connection, URL: s.url, Events: slices.Sorted(maps.Keys(s.plan.Webhooks.Events)), ByHand: s.facts.ByHand}
+	c := &Comparison{Service: s.name, Tenant: s.tenant, Connection: s.connection, URL: s.url, Events: slices.Sorted(maps.Keys(s.plan.Webhooks.Events)), ByHand: s.byHand()}
 	if c.ByHand != "" {
 		return c, nil
+	}
+	if s.facts.Document != nil {
+		return s.compareDocument(ctx, c)
 	}
 	known, err := s.known(ctx)
 	if err != nil {
@@ -412,7 +449,7 @@ func decideOne(facts *catalog.Subscription, p integration.Subscription, wanted [
 	case RenewAt(facts, p).Before(now) && !p.ExpiresAt.IsZero():
 		c.Do, c.Why = Renew, "it expires at "+p.ExpiresAt.UTC().Format(time.RFC3339)
 	}
-	if (c.Do == Update || c.Do == Renew) && facts.Update == nil {
+	if (c.Do == Update || c.Do == Renew) && facts.Update == nil && facts.Document == nil {
 		c.Do = Replace
 	}
 	return c

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +27,8 @@ type wire struct {
 	calls   Calls
 	form    bool    // bodies are forms
 	account account // with whose credential
+	errors  *catalog.Errors
+	facts   *catalog.Subscription // where there is a credential for subscriptions alone
 }
 
 // maxAnswer bounds an answer about subscriptions, in bytes.
@@ -130,6 +133,9 @@ func (w *wire) send(r *http.Request) (json.RawMessage, error) {
 	w.account.name(r)
 	resp, err := w.calls.Transport(w.account.tenant, integration.EntryEndpoint).RoundTrip(r)
 	if err != nil {
+		if f := (*integration.Failure)(nil); w.facts != nil && errors.As(err, &f) && f.Code == call.CodeCredential && f.Err != nil {
+			err = f.Err // it is not the connection that is not set up
+		}
 		return nil, err
 	}
 	defer resp.Body.Close()
@@ -146,7 +152,47 @@ func (w *wire) send(r *http.Request) (json.RawMessage, error) {
 	case len(bytes.TrimSpace(answer)) > 0 && !gjson.ValidBytes(answer):
 		return nil, nil // some say "ok"
 	}
+	if refusal := w.refusal(answer); refusal != nil {
+		return nil, fmt.Errorf("%s %s: %w; see call %s", r.Method, r.URL.Path, refusal, resp.Header.Get(call.HeaderCall))
+	}
 	return answer, nil
+}
+
+// Bounds on what is shown of a refusal.
+const (
+	maxFaults = 10
+	maxFault  = 300
+)
+
+// refusal is what a successful answer says went wrong; nil: nothing did.
+func (w *wire) refusal(answer json.RawMessage) error {
+	if w.errors == nil || w.errors.InSuccess == nil || len(w.errors.InSuccess.Values) == 0 {
+		return nil
+	}
+	signal := gjson.GetBytes(answer, w.errors.InSuccess.Path)
+	if !signal.Exists() || !slices.Contains(w.errors.InSuccess.Values, signal.String()) {
+		return nil
+	}
+	code := gjson.GetBytes(answer, w.errors.CodePath).String()
+	if w.facts != nil && slices.ContainsFunc(w.errors.Meanings, func(m catalog.MeaningRule) bool {
+		return m.Class == string(integration.ClassUnauthorized) && slices.Contains(m.Codes, code)
+	}) {
+		return fmt.Errorf("%w: %.100s; %s, and give it as the secret %s", ErrCredential, code, w.facts.Credential.New, w.facts.Credential.Secret)
+	}
+	text := fmt.Sprintf("the provider refused it: %.100s", code)
+	if w.facts == nil || w.facts.Document == nil || w.facts.Document.Faults == nil {
+		return errors.New(text)
+	}
+	// These are about the document, which holds no secret.
+	f := w.facts.Document.Faults
+	for i, fault := range gjson.GetBytes(answer, f.List).Array() {
+		if i == maxFaults {
+			text += "; and more"
+			break
+		}
+		text += fmt.Sprintf("; %.*s: %.*s", maxFault, fault.Get(f.Place).String(), maxFault, fault.Get(f.Message).String())
+	}
+	return errors.New(text)
 }
 
 // request is one below the API's base URL.
@@ -181,6 +227,7 @@ type values struct {
 	join       string
 	secret     integration.Secret
 	secretUsed bool
+	document   json.RawMessage
 }
 
 // body puts values into a body.
@@ -213,8 +260,11 @@ func (v *values) fill(template any) (any, error) {
 var errNoSecret = errors.New("the provider takes a signing secret of ours, and the plan has none: set webhook_secret in the environment's secrets")
 
 func (v *values) fillText(t string) (any, error) {
-	if t == "{events}" && v.join == "" {
+	switch {
+	case t == "{events}" && v.join == "":
 		return v.events, nil
+	case t == "{document}": // as it is: it may hold braces of its own
+		return string(v.document), nil
 	}
 	if strings.Contains(t, "{secret}") {
 		if v.secret.IsZero() {

@@ -246,6 +246,9 @@ func (l *linter) webhooks(w *Webhooks) {
 		l.add("webhooks.answer.status", "required", "say which answer the provider takes for a success: 2xx, 200")
 	}
 	l.notNegative("webhooks.answer.deadline_s", w.Answer.DeadlineS)
+	if w.Subscription != nil {
+		l.subscription(w.Subscription)
+	}
 }
 
 func (l *linter) verification(path string, v *Verification) {

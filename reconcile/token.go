@@ -80,18 +80,40 @@ func (t *Token) For(ctx context.Context, _, _ string) (*call.Authorized, error) 
 	if err != nil {
 		return nil, err
 	}
+	return t.authorized(token), nil
+}
+
+func (t *Token) authorized(token integration.Secret) *call.Authorized {
 	if t.last == nil || t.last.Secret != token {
 		t.last = &call.Authorized{Secret: token, Apply: func(r *http.Request) (string, error) {
 			r.Header.Set("Authorization", "Bearer "+token.Reveal())
 			return token.Fingerprint(), nil
 		}}
 	}
-	return t.last, nil
+	return t.last
 }
 
-// Refused has nothing else to offer: a token is renewed by the clock.
-func (*Token) Refused(context.Context, *call.Authorized) (*call.Authorized, error) {
-	return nil, nil //nolint:nilnil // there is no other
+// Refused renews a token before its time; one of the environment stays what it is.
+func (t *Token) Refused(ctx context.Context, a *call.Authorized) (*call.Authorized, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	renew := t.config.Facts.Renew
+	if renew == nil || t.config.Secret(renew.Secret).IsZero() {
+		return nil, nil //nolint:nilnil // there is no other
+	}
+	first := t.config.Secret(renew.Secret)
+	had, err := t.kept(ctx, first)
+	if err != nil || had.Token == "" {
+		return nil, err
+	}
+	if token := integration.NewSecret(had.Token); token != a.Secret { // it was renewed meanwhile
+		return t.authorized(token), nil
+	}
+	token, err := t.renewPair(ctx, first, had)
+	if err != nil {
+		return nil, err
+	}
+	return t.authorized(token), nil
 }
 
 // StillRefused does nothing: the state of the subscription tells.
@@ -139,6 +161,11 @@ func (t *Token) renewed(ctx context.Context, first integration.Secret) (integrat
 	if had.expires.Add(-renewEarly).After(t.config.Now()) {
 		return integration.NewSecret(had.Token), nil
 	}
+	return t.renewPair(ctx, first, had)
+}
+
+// renewPair makes a new token, and keeps what comes with it.
+func (t *Token) renewPair(ctx context.Context, first integration.Secret, had pair) (integration.Secret, error) {
 	// That a pair can be sealed has to be known before the old one is used up.
 	if _, err := t.config.Seal(ctx, first); err != nil {
 		return integration.Secret{}, fmt.Errorf("%w: %s can't be kept: %w", ErrCredential, t.config.Facts.Renew.Secret, err)

@@ -29,6 +29,7 @@ type slackTokens struct {
 	ends   time.Time
 	asked  []string
 	refuse string // answers a rotation instead
+	once   bool   // a token is good for one request
 }
 
 // Tokens of the tests; none may turn up in a log or a record.
@@ -50,6 +51,9 @@ func (s *slackTokens) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if !s.now.Before(s.ends) {
 			fmt.Fprint(w, `{"ok":false,"error":"token_expired"}`)
 			return
+		}
+		if s.once {
+			s.token = "used"
 		}
 		r.Header.Set("Authorization", "Bearer "+apiKey)
 		s.app.ServeHTTP(w, r)
@@ -277,6 +281,26 @@ func TestSlackRenewalFails(t *testing.T) {
 	g.secrets["configuration_token"] = g.tokens.token
 	g.tokens.mu.Unlock()
 	g.sync(s, "register!")
+}
+
+// R5.15: a token that the provider takes no more before its time is renewed, once
+// a call.
+func TestSlackTokenIsRefused(t *testing.T) {
+	t.Parallel()
+	g := slackGateway(t)
+	defer g.silent()
+	g.secrets[secretID] = slackRefresh(1)
+	g.tokens.once = true
+	s, _ := g.begin()
+	g.sync(s, "register!")
+	g.wants(rotate, export, export, rotate, export, update, rotate, update)
+	g.tokens.mu.Lock()
+	g.tokens.number = 90 // the kept refresh token is good no more
+	g.tokens.mu.Unlock()
+	if _, err := s.Sync(t.Context(), reconcile.Whose{Service: "slack"}); !errors.Is(err, reconcile.ErrCredential) {
+		t.Errorf("got %v", err)
+	}
+	g.wants(export, rotate)
 }
 
 // R5.15: two that renew at the same time use a refresh token up once.

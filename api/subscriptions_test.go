@@ -102,6 +102,8 @@ func TestWebhooksRoutes(t *testing.T) {
 	if a := b.do(b.admin, "GET", path, ""); a.status != http.StatusConflict {
 		t.Errorf("without a public URL: %d", a.status)
 	}
+	s.err = fmt.Errorf("webhooks of stripe: %w", reconcile.ErrCredential)
+	b.do(b.admin, "POST", path+"/sync", "").problem(t, http.StatusConflict, "not_set_up")
 	s.err = errors.New("the provider answered 500")
 	if a := b.do(b.admin, "POST", path+"/sync", ""); a.status != http.StatusBadGateway {
 		t.Errorf("a provider that fails: %d", a.status)

@@ -20,9 +20,13 @@ const (
 
 // Tenants are walked over with the index of R5.16, which has all events, so that
 // fairness costs nothing where nothing is behind.
+// The next is looked for in two steps: SQLite seeks (a, b) > (?, ?) by a alone and
+// would read all events of a tenant that has very many.
 const (
-	nextLane = `SELECT tenant_id, provider FROM webhook_events INDEXED BY webhook_events_by_status
-WHERE (tenant_id, provider) > (?1, ?2) ORDER BY tenant_id, provider LIMIT 1`
+	nextService = `SELECT tenant_id, provider FROM webhook_events INDEXED BY webhook_events_by_status
+WHERE tenant_id = ?1 AND provider > ?2 ORDER BY provider LIMIT 1`
+	nextTenant = `SELECT tenant_id, provider FROM webhook_events INDEXED BY webhook_events_by_status
+WHERE tenant_id > ?1 ORDER BY tenant_id, provider LIMIT 1`
 	someReceived = `SELECT 1 FROM webhook_events INDEXED BY webhook_events_by_status
 WHERE tenant_id = ?1 AND provider = ?2 AND status = 'received' LIMIT 1`
 )
@@ -73,8 +77,14 @@ func (u *turns) lanes(t *transaction, most int) (list []lane2, err error) {
 			break
 		}
 		found, waits := lane2{}, false
-		if err := t.query(func(r rowScanner) error { return r.Scan(&found.tenant, &found.service) }, nextLane, at.tenant, at.service); err != nil {
+		scan := func(r rowScanner) error { return r.Scan(&found.tenant, &found.service) }
+		if err := t.query(scan, nextService, at.tenant, at.service); err != nil {
 			return nil, err
+		}
+		if found.service == "" {
+			if err := t.query(scan, nextTenant, at.tenant); err != nil {
+				return nil, err
+			}
 		}
 		if at = found; at.service == "" { // the round is over
 			break

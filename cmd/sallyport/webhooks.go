@@ -126,7 +126,7 @@ func (g *gateway) webhooks(cmd *cobra.Command, method, path string, w whose, dry
 
 func (g *gateway) comparison(c *api.ComparisonView, dry bool) {
 	if c.Later {
-		g.ui.say("it is done for each tenant in the background; sallyport status tells how it stands")
+		g.ui.say("it is done for each tenant in the background; GET /api/v1/integrations/SERVICE/status tells how it stands")
 		return
 	}
 	g.ui.say("events are to be sent to %s: %s", c.URL, strings.Join(c.Events, ", "))

@@ -300,6 +300,8 @@ func (d *Deliverer) deliverOne(ctx context.Context, e integration.Event, r *rout
 	}
 	var p pass
 	if to != nil {
+		to.gate.wait(ctx)
+		start = d.config.Now()
 		var again time.Time
 		if p, again = to.gate.admit(start); p.gate == nil {
 			return integration.Outcome{Status: integration.EventReceived, Released: true, DueAt: again.UTC()}

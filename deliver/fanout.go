@@ -46,10 +46,14 @@ func (d *Deliverer) deliverMany(ctx context.Context, r *route, e integration.Eve
 			one.State = integration.ProgressParked
 		} else if slices.Contains(e.Behind, t.name) {
 			one.State = integration.ProgressWaiting
-		} else if p, again := t.gate.admit(now); p.gate == nil {
-			one.DueAt = again.UTC()
 		} else {
-			legs = append(legs, &leg{to: t, pass: p, start: now})
+			t.gate.wait(ctx)
+			start := d.config.Now()
+			if p, again := t.gate.admit(start); p.gate == nil {
+				one.DueAt = again.UTC()
+			} else {
+				legs = append(legs, &leg{to: t, pass: p, start: start})
+			}
 		}
 		progress[t.name] = one
 	}

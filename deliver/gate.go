@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -30,12 +31,18 @@ const (
 	lineLeast = 20 * time.Millisecond
 )
 
+// Where a destination takes no longer than quickMost a delivery, one over the cap
+// waits that long at most for another to end: putting it off would cost two
+// commits, and the worker more than it saves.
+const quickMost = 50 * time.Millisecond
+
 // logMost bounds how many deliveries a rate remembers; a larger one is held to
 // the same pace over a shorter time.
 const logMost = 10000
 
 // gate holds the deliveries to one destination within its caps, in this process,
-// and backs off from one that fails. It reads no clock and rolls no dice.
+// and backs off from one that fails. It reads no clock, but to
+// wait, and rolls no dice.
 type gate struct {
 	mu          sync.Mutex
 	concurrency int
@@ -45,6 +52,7 @@ type gate struct {
 	next        int           // where the oldest stands once the ring is full
 
 	inFlight int
+	ended    chan struct{} // a delivery ended; sent to whoever waits for one
 	took     time.Duration // smoothed, of one delivery
 	lineup   time.Time     // when the last that was put off may come
 	putOff   int64         // since the start
@@ -64,6 +72,7 @@ func newGate(to plan.Destination) *gate {
 	if g.concurrency == 0 {
 		g.concurrency = plan.DefaultConcurrency
 	}
+	g.ended = make(chan struct{}, g.concurrency)
 	number, unit, _ := strings.Cut(to.Rate, "/")
 	if n, err := strconv.Atoi(number); err == nil && n > 0 {
 		g.rate, g.window = n, map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}[unit]
@@ -79,6 +88,32 @@ type pass struct {
 	gate  *gate
 	probe bool
 	began time.Time
+}
+
+// wait lets a delivery to a quick destination that is at its cap wait until
+// another ends. Admit decides afterwards, as ever.
+func (g *gate) wait(ctx context.Context) {
+	if !g.soon() {
+		return
+	}
+	patience := time.NewTimer(quickMost)
+	defer patience.Stop()
+	for g.soon() {
+		select {
+		case <-g.ended:
+		case <-patience.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// soon reports whether the destination is at its cap, and will not be for long.
+func (g *gate) soon() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.level == 0 && g.inFlight >= g.concurrency && g.took > 0 && g.took <= quickMost
 }
 
 // admit lets a delivery begin, or says when to ask again.
@@ -159,6 +194,10 @@ func (p pass) done(r result, counts bool, now time.Time, dice float64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.inFlight--
+	select {
+	case g.ended <- struct{}{}:
+	default: // nobody waits
+	}
 	if p.probe {
 		g.probing = false
 	}

@@ -370,3 +370,31 @@ func TestBackSoonAfterAHang(t *testing.T) {
 		working.Wait()
 	})
 }
+
+// R5.11: a quick destination at its cap is waited for, as putting events off
+// costs more; what it can't take in time is put off all the same.
+func TestQuickDestinationIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHosts()
+		h.set("a", func(*http.Request) (*http.Response, error) { time.Sleep(10 * time.Millisecond); return answer(200) })
+		d := newBundle(t, h, canary, capped(func(a *plan.Destination) { a.Concurrency = 2 }))
+		d.Deliver(t.Context(), to("a")) // so that it is known to be quick
+		const events = 20
+		outcomes := make(chan integration.Outcome, events)
+		for range events {
+			go func() { outcomes <- d.Deliver(t.Context(), to("a")) }()
+		}
+		delivered, putOff := 0, 0
+		for range events {
+			if out := <-outcomes; out.Released {
+				putOff++
+			} else if out.Status == integration.EventProcessed {
+				delivered++
+			}
+		}
+		if delivered < 8 || delivered > 14 || delivered+putOff != events {
+			t.Errorf("%d were delivered and %d put off, of %d in 50 ms at two a time of 10 ms", delivered, putOff, events)
+		}
+	})
+}

@@ -29,7 +29,7 @@ func main() {
 		rounds  = flag.Int("rounds", 5, "rounds of each side")
 		server  = flag.String("postgres", "", "postgres://… to measure PostgreSQL as well; the database is emptied")
 		length  = flag.Duration("length", 4*time.Second, "measured time of a round, after a warm-up of a quarter of it")
-		only    = flag.String("only", "", "outbound, ingest, backlog or retention: measure this part alone and print it")
+		only    = flag.String("only", "", "outbound, ingest, delivery, backlog or retention: measure this part alone and print it")
 		waiting = flag.Int("backlog", 1_000_000, "events of the backlog; 0 leaves it out")
 		out     = flag.String("o", "", "file to write; standard output when empty")
 	)
@@ -58,6 +58,14 @@ func run(ctx context.Context, floor, listen, file, binary, postgres string, roun
 			return err
 		}
 		fmt.Print(ingestReport(sides, results))
+		return nil
+	}
+	if only == "delivery" {
+		samples, err := measureDelivery(ctx, binary, rounds, length)
+		if err != nil {
+			return err
+		}
+		fmt.Print(deliveryReport(samples))
 		return nil
 	}
 	if only == "backlog" {

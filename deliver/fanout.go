@@ -42,11 +42,12 @@ func (d *Deliverer) deliverMany(ctx context.Context, r *route, e integration.Eve
 			continue
 		}
 		one.DueAt = time.Time{}
-		if d.pausedNow(e.Service, t.name) {
+		switch {
+		case d.pausedNow(e.Service, t.name):
 			one.State = integration.ProgressParked
-		} else if slices.Contains(e.Behind, t.name) {
+		case slices.Contains(e.Behind, t.name):
 			one.State = integration.ProgressWaiting
-		} else {
+		default:
 			t.gate.wait(ctx)
 			start := d.config.Now()
 			if p, again := t.gate.admit(start); p.gate == nil {

@@ -294,14 +294,15 @@ func (d *Deliverer) Deliver(ctx context.Context, e integration.Event) integratio
 
 // deliverOne hands the event to the one who has it: a handler, or a destination.
 func (d *Deliverer) deliverOne(ctx context.Context, e integration.Event, r *route, name string, to *destination, handler Handler) integration.Outcome {
-	start := d.config.Now()
 	if d.pausedNow(e.Service, name) {
 		return integration.Outcome{Status: integration.EventReceived, Released: true, Parked: integration.ParkedFor(integration.DestinationName(e.Service, name))}
 	}
-	var p pass
 	if to != nil {
 		to.gate.wait(ctx)
-		start = d.config.Now()
+	}
+	start := d.config.Now()
+	var p pass
+	if to != nil {
 		var again time.Time
 		if p, again = to.gate.admit(start); p.gate == nil {
 			return integration.Outcome{Status: integration.EventReceived, Released: true, DueAt: again.UTC()}

@@ -35,7 +35,7 @@ const behindMost = 5 * time.Minute
 func (d *Deliverer) deliverMany(ctx context.Context, r *route, e integration.Event, to []*destination) integration.Outcome {
 	now := d.config.Now()
 	progress := begin(e, to, now)
-	var legs []*leg
+	var due []*destination
 	for _, t := range to {
 		one := progress[t.name]
 		if one.State != integration.ProgressWaiting || one.DueAt.After(now) {
@@ -48,14 +48,25 @@ func (d *Deliverer) deliverMany(ctx context.Context, r *route, e integration.Eve
 		case slices.Contains(e.Behind, t.name):
 			one.State = integration.ProgressWaiting
 		default:
-			t.gate.wait(ctx)
-			start := d.config.Now()
-			if p, again := t.gate.admit(start); p.gate == nil {
-				one.DueAt = again.UTC()
-			} else {
-				legs = append(legs, &leg{to: t, pass: p, start: start})
-			}
+			due = append(due, t)
 		}
+		progress[t.name] = one
+	}
+	// Nobody's pass is held, and counted as a delivery that takes so long, while
+	// another destination is waited for.
+	for _, t := range due {
+		t.gate.wait(ctx)
+	}
+	start := d.config.Now()
+	var legs []*leg
+	for _, t := range due {
+		p, again := t.gate.admit(start)
+		if p.gate != nil {
+			legs = append(legs, &leg{to: t, pass: p, start: start})
+			continue
+		}
+		one := progress[t.name]
+		one.DueAt = again.UTC()
 		progress[t.name] = one
 	}
 	d.handOverAll(ctx, r, e, legs)

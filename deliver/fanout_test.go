@@ -273,3 +273,34 @@ func TestPausedSeveral(t *testing.T) {
 		}
 	})
 }
+
+// R5.11: while an event waits for one quick destination that is at its cap, it
+// takes no place at another.
+func TestWaitingHoldsNoOtherPlace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHosts()
+		h.set("b", func(*http.Request) (*http.Response, error) { time.Sleep(20 * time.Millisecond); return answer(200) })
+		both := func(p *plan.Plan) {
+			capped(nil)(p)
+			b := p.Destinations["b"]
+			b.Concurrency = 1
+			p.Destinations["b"] = b
+			p.Webhooks.Events["for.both"] = plan.EventHandling{To: catalog.OneOrMore{"a", "b"}}
+		}
+		d := newBundle(t, h, canary, both)
+		d.Deliver(t.Context(), to("b")) // so that it is known to be quick
+		var working sync.WaitGroup
+		working.Go(func() { d.Deliver(t.Context(), to("b")) })
+		synctest.Wait()
+		working.Go(func() { d.Deliver(t.Context(), to("both")) })
+		synctest.Wait()
+		if n := destinationOf(t, d, "a").InFlight; n != 0 {
+			t.Errorf("%d places of a are held while b is waited for", n)
+		}
+		working.Wait()
+		if got := h.count(); got["a"] != 1 || got["b"] != 3 {
+			t.Errorf("delivered %v", got)
+		}
+	})
+}

@@ -41,8 +41,8 @@ const quickMost = 50 * time.Millisecond
 const logMost = 10000
 
 // gate holds the deliveries to one destination within its caps, in this process,
-// and backs off from one that fails. It reads no clock, but to
-// wait, and rolls no dice.
+// and backs off from one that fails. It rolls no dice, and reads no clock but to
+// wait.
 type gate struct {
 	mu          sync.Mutex
 	concurrency int

@@ -57,15 +57,24 @@ func newAdmin(t *testing.T) *admin {
 	if err := os.WriteFile(filepath.Join(dir, "stripe.yaml"), []byte(strings.Replace(adminPlan, "BASE", provider.URL, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	database := filepath.Join(dir, "s.db")
-	app, err := sallyport.New(t.Context(), sallyport.Config{
-		Plans: dir, Environment: "development", Database: "sqlite:" + database, Log: slog.New(slog.DiscardHandler),
+	a.serve(t, sallyport.Config{
+		Plans: dir, Database: "sqlite:" + filepath.Join(dir, "s.db"),
 		LookupEnv: func(string) (string, bool) { return "sk_test_1", true },
 	})
+	return a
+}
+
+// serve runs a gateway in development with a key of scope admin, until the test
+// is over. It is told to stop before connections are waited for, as streams end
+// only then.
+func (a *admin) serve(t *testing.T, c sallyport.Config) {
+	t.Helper()
+	c.Environment, c.Log = "development", slog.New(slog.DiscardHandler)
+	app, err := sallyport.New(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := sqlite.Open(t.Context(), database, sqlite.Options{})
+	store, err := sqlite.Open(t.Context(), strings.TrimPrefix(c.Database, "sqlite:"), sqlite.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,8 +91,8 @@ func newAdmin(t *testing.T) *admin {
 	go func() { running <- app.Run(ctx) }()
 	a.gateway = httptest.NewServer(app.Handler())
 	t.Cleanup(func() {
-		a.gateway.Close()
 		stop()
+		a.gateway.Close()
 		if err := <-running; err != nil {
 			t.Error(err)
 		}
@@ -91,7 +100,6 @@ func newAdmin(t *testing.T) *admin {
 			t.Error(err)
 		}
 	})
-	return a
 }
 
 // sally runs the command line and returns what it printed.

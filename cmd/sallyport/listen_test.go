@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -24,9 +23,6 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/sallyport/sallyport"
-	"github.com/sallyport/sallyport/api"
-	"github.com/sallyport/sallyport/integration"
-	"github.com/sallyport/sallyport/store/sqlite"
 )
 
 const hookPlan = `
@@ -117,41 +113,11 @@ func newHooks(t *testing.T) *hooks {
 	if err := os.WriteFile(filepath.Join(h.folder, "stripe.yaml"), []byte(strings.Replace(hookPlan, "APP", h.app.URL, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	database := filepath.Join(t.TempDir(), "s.db")
-	app, err := sallyport.New(t.Context(), sallyport.Config{
-		Plans: h.folder, Environment: "development", Database: "sqlite:" + database, Log: slog.New(slog.DiscardHandler), Queue: 100_000,
+	h.serve(t, sallyport.Config{
+		Plans: h.folder, Database: "sqlite:" + filepath.Join(t.TempDir(), "s.db"), Queue: 100_000,
 		LookupEnv: func(name string) (string, bool) {
 			return map[string]string{"STRIPE_API_KEY": "sk_test_1"}[name] + "hook_secret", true
 		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := sqlite.Open(t.Context(), database, sqlite.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, key := api.NewKey("test", integration.ScopeAdmin, time.Now())
-	if err := store.CreateKey(t.Context(), key, auditOf("key.create", key.ID, "")); err != nil {
-		t.Fatal(err)
-	}
-	if err := store.Close(); err != nil {
-		t.Fatal(err)
-	}
-	h.key = secret.Reveal()
-	ctx, stop := context.WithCancel(context.Background())
-	running := make(chan error, 1)
-	go func() { running <- app.Run(ctx) }()
-	h.gateway = httptest.NewServer(app.Handler())
-	t.Cleanup(func() {
-		stop()
-		h.gateway.Close()
-		if err := <-running; err != nil {
-			t.Error(err)
-		}
-		if err := app.Close(); err != nil {
-			t.Error(err)
-		}
 	})
 	return h
 }

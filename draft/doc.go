@@ -11,7 +11,7 @@
 // split into clauses; each has verbs, which ask for a kind of operation (create,
 // read, act, follow), and nouns, which name resources. Resources are the path
 // segments of the document. People do not use the document's words, so a
-// thesaurus of business words (thesaurus.txt) and an extract of WordNet say what
+// thesaurus of business words (thesaurus/) and an extract of WordNet say what
 // a word may mean, and the document which of these it has. What a picked
 // operation needs is picked with it: a reader for everything that is written,
 // the parts of what is created, the list of events where webhooks are used.

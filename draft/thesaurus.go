@@ -1,16 +1,27 @@
 package draft
 
 import (
-	_ "embed" // the thesaurus
+	"embed"
 	"slices"
 	"strings"
 	"sync"
 )
 
-// The words of a trade and what APIs call them. The file says how it is read.
+// The words of a trade and what APIs call them, a file for each field of work.
+// general.txt says how they are read.
 //
-//go:embed thesaurus.txt
-var thesaurusText string
+//go:embed thesaurus/*.txt
+var thesaurus embed.FS
+
+// thesaurusTexts are the files of the thesaurus, in the order of their names.
+func thesaurusTexts() (texts []string) {
+	list, _ := thesaurus.ReadDir("thesaurus") // it is compiled in, and a test reads it
+	for _, f := range list {
+		text, _ := thesaurus.ReadFile("thesaurus/" + f.Name())
+		texts = append(texts, string(text))
+	}
+	return texts
+}
 
 // saying is something that people say, with what an API calls it.
 type saying struct {
@@ -32,10 +43,20 @@ const (
 )
 
 // sayings by the first stem, the longest first.
-var sayings = sync.OnceValue(func() map[string][]saying { return readThesaurus(thesaurusText) })
+var sayings = sync.OnceValue(func() map[string][]saying { return readThesaurus(thesaurusTexts()...) })
 
-func readThesaurus(text string) map[string][]saying {
+func readThesaurus(texts ...string) map[string][]saying {
 	out := map[string][]saying{}
+	for _, text := range texts {
+		readSayings(text, out)
+	}
+	for first := range out {
+		slices.SortStableFunc(out[first], func(a, b saying) int { return len(b.words) - len(a.words) })
+	}
+	return out
+}
+
+func readSayings(text string, out map[string][]saying) {
 	deeds := false
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
@@ -65,10 +86,6 @@ func readThesaurus(text string) map[string][]saying {
 			}
 		}
 	}
-	for first := range out {
-		slices.SortStableFunc(out[first], func(a, b saying) int { return len(b.words) - len(a.words) })
-	}
-	return out
 }
 
 // may adds a verb that a saying may mean, and what it is done with.

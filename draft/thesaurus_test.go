@@ -16,17 +16,20 @@ func TestThesaurus(t *testing.T) {
 	akin := set("attach announce bill subscribe reserve book annotate revise collect follow distribute email warn adjust open repeat protect receive connect appoint set react trigger respond move organize star review remind") // deeds that are said of their thing
 	names := map[string]string{}                                                                                                                                                                                                  // stem of a thing in APIs, with the word
 	forms := set("invoicing mail moderators moderator designer bill billing entry delivery scanned sharing category computer lobby brand posting lettering costing offering rank merchandise signing config invitation")          // of the word itself, or of one that means it
-	left, _, _ := strings.Cut(thesaurusText, "\n[deeds]\n")
 	things := map[string]string{} // stem of every name of a thing
-	for line := range strings.Lines(left) {
-		if name, _, ok := strings.Cut(line, "="); ok && line[0] != '#' {
-			for _, w := range split(name) {
-				things[stem(w)] = w
+	whole := strings.Join(thesaurusTexts(), "\n")
+	for part := range strings.SplitSeq(whole, "[things]\n") {
+		part, _, _ = strings.Cut(part, "[deeds]\n")
+		for line := range strings.Lines(part) {
+			if name, _, ok := strings.Cut(line, "="); ok && line[0] != '#' {
+				for _, w := range split(name) {
+					things[stem(w)] = w
+				}
 			}
 		}
 	}
 	deeds, entries := false, 0
-	for line := range strings.Lines(thesaurusText) {
+	for line := range strings.Lines(whole) {
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
 			continue

@@ -29,7 +29,7 @@ func main() {
 	dict := flag.String("dict", "/usr/share/wordnet", "folder of data.noun, index.noun and so on")
 	documents := flag.String("documents", "draft/testdata/documents", "extracts whose words are those of APIs")
 	deeds := flag.String("deeds", "draft/internal/wordnet/verbs.txt", "verbs that choosing knows")
-	thesaurus := flag.String("thesaurus", "draft/thesaurus.txt", "words of a trade, which choosing knows as well")
+	thesaurus := flag.String("thesaurus", "draft/thesaurus", "folder of the words of a trade, which choosing knows as well")
 	out := flag.String("o", "draft/wordnet.txt.gz", "file to write")
 	flag.Parse()
 	if err := run(*dict, *documents, *deeds, *thesaurus, *out); err != nil {
@@ -95,15 +95,18 @@ func run(dict, documents, deeds, thesaurus, out string) error {
 // glosses are the words with which WordNet explains the names of things that
 // the thesaurus knows, and the words for kinds of them, each word once.
 func glosses(dict, thesaurus string) (out []string, err error) {
-	data, err := os.ReadFile(thesaurus)
+	text, err := readFolder(thesaurus)
 	if err != nil {
 		return nil, err
 	}
-	things, _, _ := strings.Cut(string(data), "[deeds]")
 	names := map[string]bool{}
-	for line := range strings.Lines(things) {
+	deeds := false
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "[") {
+			deeds = strings.HasPrefix(line, "[deeds]")
+		}
 		left, _, ok := strings.Cut(line, "=")
-		if !ok || strings.HasPrefix(line, "#") {
+		if !ok || deeds || strings.HasPrefix(line, "#") {
 			continue
 		}
 		for name := range strings.SplitSeq(left, ",") {
@@ -144,15 +147,18 @@ func glosses(dict, thesaurus string) (out []string, err error) {
 }
 
 // trade adds the single words of the thesaurus to those that choosing knows.
-func trade(file string, things, verbs map[string]bool) error {
-	data, err := os.ReadFile(file)
+func trade(thesaurus string, things, verbs map[string]bool) error {
+	text, err := readFolder(thesaurus)
 	if err != nil {
 		return err
 	}
 	to := things
-	for line := range strings.Lines(string(data)) {
+	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "[deeds]") {
+		switch line {
+		case "[things]":
+			to = things
+		case "[deeds]":
 			to = verbs
 		}
 		_, right, ok := strings.Cut(line, "=")
@@ -166,6 +172,23 @@ func trade(file string, things, verbs map[string]bool) error {
 		}
 	}
 	return nil
+}
+
+// readFolder joins the text files of a folder.
+func readFolder(folder string) (string, error) {
+	files, err := filepath.Glob(filepath.Join(folder, "*.txt"))
+	if err != nil {
+		return "", err
+	}
+	var text strings.Builder
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return "", err
+		}
+		text.Write(append(data, '\n'))
+	}
+	return text.String(), nil
 }
 
 // nouns are the words of which the paths of at least two documents are made.

@@ -9,8 +9,13 @@ import (
 // paths taken apart once; for those who ask on every request. It holds what the
 // plan was when it was made.
 type Routes struct {
-	literal   map[string]map[string]string // method → path → name; the calls without variables
-	variables map[string][]route           // by method, the best fit first
+	methods map[string]*methodRoutes
+}
+
+// methodRoutes are those of one method.
+type methodRoutes struct {
+	literal   map[string]string // path → name; the calls without variables
+	variables []route           // the best fit first
 }
 
 type route struct {
@@ -21,24 +26,24 @@ type route struct {
 
 // Routes makes the index.
 func (p *Plan) Routes() *Routes {
-	r := &Routes{literal: map[string]map[string]string{}, variables: map[string][]route{}}
+	r := &Routes{methods: map[string]*methodRoutes{}}
 	for name, e := range p.Endpoints {
 		if e == nil {
 			continue
 		}
+		m := r.methods[e.Method()]
+		if m == nil {
+			m = &methodRoutes{literal: map[string]string{}}
+			r.methods[e.Method()] = m
+		}
 		if len(e.PathVariables()) > 0 {
-			r.variables[e.Method()] = append(r.variables[e.Method()], route{name, pathParts(e.Path()), e.Effect})
-			continue
-		}
-		if r.literal[e.Method()] == nil {
-			r.literal[e.Method()] = map[string]string{}
-		}
-		if best, _, ok := p.EndpointFor(e.Method(), e.Path()); ok {
-			r.literal[e.Method()][e.Path()] = best
+			m.variables = append(m.variables, route{name, pathParts(e.Path()), e.Effect})
+		} else if best, _, ok := p.EndpointFor(e.Method(), e.Path()); ok {
+			m.literal[e.Path()] = best
 		}
 	}
-	for _, routes := range r.variables {
-		slices.SortFunc(routes, func(a, b route) int {
+	for _, m := range r.methods {
+		slices.SortFunc(m.variables, func(a, b route) int {
 			return cmp.Or(cmp.Compare(literal(b.parts), literal(a.parts)), cmp.Compare(caution(b.effect), caution(a.effect)), cmp.Compare(a.name, b.name))
 		})
 	}
@@ -47,10 +52,14 @@ func (p *Plan) Routes() *Routes {
 
 // Endpoint is the name of the endpoint a request is for; path is without query.
 func (r *Routes) Endpoint(method, path string) (name string, ok bool) {
-	if name, ok := r.literal[method][path]; ok {
+	m := r.methods[method]
+	if m == nil {
+		return "", false
+	}
+	if name, ok := m.literal[path]; ok {
 		return name, true
 	}
-	for _, route := range r.variables[method] {
+	for _, route := range m.variables {
 		if matchInto(nil, route.parts, path) {
 			return route.name, true
 		}

@@ -49,6 +49,8 @@ const MaxAfter = 32 * 24 * time.Hour
 type Parser struct {
 	headers []compiled
 	bodies  []compiled
+	speaks  map[string]bool // all headers without which nothing is told
+	begins  [256]bool       // the bytes they begin with
 }
 
 // compiled is one declared signal.
@@ -80,7 +82,7 @@ var known = []catalog.LimitSignal{
 // Compile makes the Parser of a provider's limits. A profile that declares
 // nothing has the names that many share.
 func Compile(limits catalog.Limits) *Parser {
-	p := &Parser{}
+	p := &Parser{speaks: map[string]bool{}}
 	declared := limits.Signals
 	if h := limits.Headers; h != nil {
 		declared = append([]catalog.LimitSignal{{Limit: h.Limit, Used: h.Used, Remaining: h.Remaining, Reset: h.Reset, ResetFormat: h.ResetFormat}}, declared...)
@@ -107,6 +109,11 @@ func Compile(limits catalog.Limits) *Parser {
 			p.bodies = append(p.bodies, c)
 		} else {
 			p.headers = append(p.headers, c)
+			for _, name := range c.speaks {
+				if name != "" {
+					p.speaks[name], p.begins[name[0]] = true, true
+				}
+			}
 		}
 	}
 	return p
@@ -157,8 +164,8 @@ func (p *Parser) Reads() bool { return len(p.bodies) > 0 }
 // Silent reports whether the headers tell nothing: the usual case, and a cheap
 // one.
 func (p *Parser) Silent(h http.Header) bool {
-	for i := range p.headers {
-		if !p.headers[i].silent(h) {
+	for name, values := range h {
+		if name != "" && p.begins[name[0]] && p.speaks[name] && len(values) > 0 {
 			return false
 		}
 	}

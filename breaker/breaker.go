@@ -159,7 +159,14 @@ func (p Pass) Probe() bool { return p.probe != 0 }
 // new, and is not counted.
 func (p Pass) Done(o Outcome, took time.Duration) {
 	if p.host != nil {
-		p.host.done(p, o, took)
+		p.host.done(p, o, took, p.host.set.config.Now())
+	}
+}
+
+// DoneAt is Done for a caller who has just read the clock that the Set reads.
+func (p Pass) DoneAt(now time.Time, o Outcome, took time.Duration) {
+	if p.host != nil {
+		p.host.done(p, o, took, now)
 	}
 }
 

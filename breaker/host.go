@@ -149,12 +149,11 @@ func (h *host) refusal(now time.Time, wait time.Duration) *Open {
 }
 
 // done counts what a call came to.
-func (h *host) done(p Pass, o Outcome, took time.Duration) {
+func (h *host) done(p Pass, o Outcome, took time.Duration, now time.Time) {
 	if p.probe == 0 && (o == Ignored || o == Answered) {
 		return
 	}
 	c := &h.set.config
-	now := c.Now()
 	failed, slow := o == Failure, took > c.Slow
 	h.mu.Lock()
 	switch {

@@ -16,18 +16,19 @@ func (s *Service) attempt(ctx context.Context, j *journey) (resp *http.Response,
 	j.call.Attempts = append(j.call.Attempts, integration.Attempt{Number: len(j.call.Attempts) + 1, Waited: j.waited, Sent: true})
 	a = &j.call.Attempts[len(j.call.Attempts)-1]
 	j.waited = 0
-	body := &j.firstAnswer
+	body, out := &j.firstAnswer, &j.first
 	if a.Number > 1 {
-		body = new(answerBody)
+		body, out = new(answerBody), new(http.Request)
 	}
 	within := &body.clock
 	within.start(ctx, j.op)
 	body.slot = j.slot
-	out := j.request.WithContext(within.Context)
+	*out = *j.request.WithContext(within.Context)
 	out.Method, out.URL, out.Header, out.Host, out.RequestURI, out.Response = j.call.Method, j.url, j.header, "", "", nil
 	out.ContentLength, out.GetBody, out.TransferEncoding, out.Trailer, out.Close = j.body.length, nil, nil, nil, false
 	var err error
-	start := s.now()
+	j.now = s.since(j.now)
+	start := j.now
 	a.StartedAt = start.UTC()
 	if out.Body, err = j.body.next(); err == nil {
 		if j.body.stream {
@@ -35,7 +36,8 @@ func (s *Service) attempt(ctx context.Context, j *journey) (resp *http.Response,
 		}
 		resp, err = s.transport.RoundTrip(out)
 	}
-	a.Took = s.now().Sub(start)
+	j.now = s.since(start)
+	a.Took = j.now.Sub(start)
 	if err == nil {
 		body.Reader, body.closer = resp.Body, resp.Body
 		resp.Body = body
@@ -70,7 +72,9 @@ func (s *Service) judge(j *journey, a *integration.Attempt, resp *http.Response,
 	success := resp.StatusCode < 400
 	switch {
 	case j.whole && success:
-		if err := body.peek(maxMapped + 1); err != nil {
+		err := body.peek(maxMapped + 1)
+		j.now = s.now()
+		if err != nil {
 			return nil, err
 		}
 		if !body.whole {
@@ -80,11 +84,13 @@ func (s *Service) judge(j *journey, a *integration.Attempt, resp *http.Response,
 			}, nil
 		}
 	case s.dialect.NeedsBody(resp.StatusCode) && (!success || !stream(resp.Header)):
-		if err := body.peek(maxError); err != nil && success {
+		err := body.peek(maxError)
+		j.now = s.now()
+		if err != nil && success {
 			return nil, err
 		}
 	}
-	_, failure := s.dialect.Answer(resp.StatusCode, resp.Header, body.start, s.now())
+	_, failure := s.dialect.Answer(resp.StatusCode, resp.Header, body.start, j.now)
 	return failure, nil
 }
 

@@ -102,9 +102,13 @@ func (s *Service) authorize(ctx context.Context, j *journey) *integration.Failur
 	if next.BaseURL != nil {
 		s.rebase(j, next.BaseURL)
 	}
-	r := http.Request{URL: j.url, Header: j.header}
+	r := &j.first
+	if j.ready != nil { // a transport may still be reading the first one
+		r = new(http.Request)
+	}
+	r.URL, r.Header = j.url, j.header
 	var err error
-	if j.fingerprint, err = next.Apply(&r); err != nil {
+	if j.fingerprint, err = next.Apply(r); err != nil {
 		return unauthorized(err)
 	}
 	j.ready = next

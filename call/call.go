@@ -137,6 +137,7 @@ type Service struct {
 	journal    Journal
 	log        *slog.Logger
 	now        func() time.Time
+	ours       bool // now is time.Now
 	dice       func() float64
 
 	base       *url.URL
@@ -176,7 +177,8 @@ func New(c Config) (*Service, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if c.Now == nil {
+	ours := c.Now == nil
+	if ours {
 		c.Now = time.Now
 	}
 	if c.Dice == nil {
@@ -187,7 +189,7 @@ func New(c Config) (*Service, error) {
 	}
 	profile := c.Plan.Provider
 	s := &Service{
-		plan: c.Plan, authorizer: c.Authorizer, transport: c.Transport, journal: c.Journal, log: c.Log.With("service", c.Plan.Service), now: c.Now, dice: c.Dice,
+		plan: c.Plan, authorizer: c.Authorizer, transport: c.Transport, journal: c.Journal, log: c.Log.With("service", c.Plan.Service), now: c.Now, ours: ours, dice: c.Dice,
 		profile: profile, routes: c.Plan.Routes(),
 		noticer: c.Noticer, told: c.Told, used: c.Used,
 		cache:  cache.New(cache.Config{Now: c.Now}),
@@ -223,6 +225,15 @@ func New(c Config) (*Service, error) {
 	s.breakers = breaker.New(s.breaking(c))
 	s.limiter = limit.New(limit.Config{Limits: profile.Limits, Environment: c.Environment, Plan: c.Plan.Limits, Shared: c.Limits, Now: c.Now})
 	return s, nil
+}
+
+// since is the time now for somebody who knows when it was before: our own clock
+// is then read without its wall, for half the price.
+func (s *Service) since(before time.Time) time.Time {
+	if s.ours {
+		return before.Add(time.Since(before))
+	}
+	return s.now()
 }
 
 // applier is the plan's choice among the profile's kinds of credential.

@@ -15,6 +15,7 @@ import (
 
 // journey is one call under way.
 type journey struct {
+	now     time.Time // when the clock was last read for it
 	call    *integration.Call
 	op      *operation
 	request *http.Request // the caller's, for the context and the answer
@@ -33,8 +34,12 @@ type journey struct {
 	renewed    *Authorized // in the place of one that was refused
 	refusals   int         // of credentials
 
-	place       url.URL    // backs url for the first attempt
-	firstAnswer answerBody // the first attempt's
+	// Room for what every call needs, in one piece.
+	record      integration.Call
+	attempts    [1]integration.Attempt
+	place       url.URL      // backs url for the first attempt
+	first       http.Request // the first attempt's
+	firstAnswer answerBody   // and the body of its answer
 	detached    detached
 	key         [1]string
 	marks       [3]string
@@ -50,14 +55,14 @@ type journey struct {
 func (s *Service) run(ctx context.Context, j *journey) (*http.Response, error) {
 	defer j.body.close()
 	var last *http.Response
-	s.budget.Call(s.now())
+	s.budget.Call(j.now)
 	for {
 		pass, refusal := s.admit(ctx, j) // R2.1, R4.10, R4.13
 		if refusal != nil {
 			return s.refused(ctx, j, last, refusal)
 		}
 		resp, attempt, failure := s.attempt(ctx, j) // R4.8, R4.9
-		pass.Done(breaker.OutcomeOf(failure), attempt.Took)
+		pass.DoneAt(j.now, breaker.OutcomeOf(failure), attempt.Took)
 		s.learn(j, resp) // R4.14
 		s.count(j, failure)
 		if failure == nil {
@@ -224,8 +229,11 @@ func (s *Service) settle(ctx context.Context, j *journey, resp *http.Response, f
 func (s *Service) write(ctx context.Context, j *journey, f *integration.Failure, state integration.CallState) {
 	c := j.call
 	c.State, c.Failure = state, f
+	if f != nil {
+		j.now = s.now() // it may have waited since its last attempt
+	}
 	if !state.Waiting() {
-		c.FinishedAt, c.DueAt = s.now().UTC(), time.Time{}
+		c.FinishedAt, c.DueAt = j.now.UTC(), time.Time{}
 	}
 	if f != nil {
 		f.CallID, f.Attempts = c.ID, len(c.Attempts)

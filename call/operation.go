@@ -22,6 +22,8 @@ type operation struct {
 	effect    plan.Effect
 	timeout   time.Duration
 	timedOut  *classify.Timeout
+	silent    *classify.Timeout
+	alarms    *alarms // of attempts that wait for their answer
 	keyHeader string  // header of the idempotency key; empty when there is none
 	makesKey  bool    // a key is made where the caller brings none
 	announces bool    // a call is written down before it is sent
@@ -67,8 +69,11 @@ func (s *Service) compile() error {
 }
 
 func (s *Service) operation(name string, effect plan.Effect, timeout time.Duration) *operation {
+	idle := max(StreamIdle, timeout)
 	op := &operation{
-		name: name, noticer: s.noticer, effect: effect, timeout: timeout, timedOut: &classify.Timeout{Clock: "attempt", After: timeout},
+		name: name, noticer: s.noticer, effect: effect,
+		timeout: timeout, timedOut: &classify.Timeout{Clock: "attempt", After: timeout}, alarms: newAlarms(timeout),
+		silent:   &classify.Timeout{Clock: "wait for more of the answer", After: idle},
 		encoding: s.profile.API.Request,
 	}
 	if header := s.profile.Idempotency.Header; header != "" {

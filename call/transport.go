@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"github.com/sallyport/sallyport/integration"
 	"github.com/sallyport/sallyport/send"
 )
@@ -67,19 +65,8 @@ type asked struct {
 	whole      bool
 }
 
-// callRecord is a call and room for its first attempts in one piece; the journal
-// may hold on to it, and not to the journey.
-type callRecord struct {
-	integration.Call
-	attempts [2]integration.Attempt
-}
-
 // begin makes a journey of a request.
 func (s *Service) begin(r *http.Request, path, raw string, ask asked) (*journey, error) {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return nil, err
-	}
 	held, err := bodyOf(r)
 	if err != nil {
 		return nil, err
@@ -92,28 +79,25 @@ func (s *Service) begin(r *http.Request, path, raw string, ask asked) (*journey,
 	if op == nil {
 		op = s.operationFor(method, path)
 	}
-	c := &callRecord{Call: integration.Call{
-		ID: id.String(), Service: s.plan.Service, Tenant: ask.tenant, Endpoint: op.name, Entry: ask.entry, Method: method, Effect: string(op.effect),
-		State: integration.CallRunning, CreatedAt: s.now().UTC(),
-	}}
-	c.Attempts = c.attempts[:0]
-	j := &journey{call: &c.Call, op: op, request: r, path: path, body: held, whole: ask.whole, header: outgoing(r.Header), connection: ask.connection}
-	if named := r.Header[HeaderConnection]; j.connection == "" && len(named) > 0 {
-		j.connection = named[0]
+	now := s.now()
+	j := &journey{now: now, op: op, request: r, path: path, body: held, whole: ask.whole, connection: ask.connection}
+	j.record = integration.Call{
+		ID: integration.NewID(now), Service: s.plan.Service, Tenant: ask.tenant, Endpoint: op.name, Entry: ask.entry, Method: method, Effect: string(op.effect),
+		State: integration.CallRunning, CreatedAt: now.UTC(),
+	}
+	j.call, j.record.Attempts = &j.record, j.attempts[:0]
+	var named string
+	if j.header, named = s.outgoing(r.Header); j.connection == "" {
+		j.connection = named
 	}
 	j.url = &j.place
 	s.place(j.url, path, raw, r.URL.RawQuery)
-	s.credential.Strip(j.header, j.url)
+	s.credential.StripURL(j.url)
 	if len(s.forms) > 0 {
 		j.body.withoutFields(j.header.Get("Content-Type"), s.forms)
 	}
-	for _, h := range s.fixed {
-		if _, ok := j.header[h.name]; !ok {
-			j.header[h.name] = h.values
-		}
-	}
 	s.identify(j, ask.key)
-	c.Path = send.Redact(j.url)
+	j.call.Path = send.Redact(j.url)
 	return j, nil
 }
 
@@ -138,27 +122,46 @@ func (s *Service) identify(j *journey, key string) {
 	j.header[name] = j.key[:]
 }
 
-// connectionHeaders belong to one connection and are not passed on (RFC 9110,
-// section 7.6.1); Accept-Encoding is left to the transport, so that what is
-// compressed can be read here.
-var connectionHeaders = []string{
-	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Accept-Encoding",
-}
-
-// outgoing is a caller's header, less what is not meant for the provider, with
-// room for what we add. The map is ours; the values are the caller's and are
-// not changed.
-func outgoing(in http.Header) http.Header {
-	out := make(http.Header, len(in)+2)
+// outgoing is what is sent of a caller's header, with what the profile wants on
+// every request that lacks it, and the connection that the caller names. The map
+// is ours; the values are the caller's and are not changed.
+func (s *Service) outgoing(in http.Header) (out http.Header, connection string) {
+	out = make(http.Header, len(in)+2)
+	for i := range s.fixed {
+		out[s.fixed[i].name] = s.fixed[i].values
+	}
+	var own []string
 	for name, values := range in {
-		if !strings.HasPrefix(name, "Sallyport-") && !slices.Contains(connectionHeaders, name) {
+		switch {
+		case name == "Connection":
+			own = values
+		case name == HeaderConnection && len(values) > 0:
+			connection = values[0]
+		case strings.HasPrefix(name, "Sallyport-"), ofConnection(name), s.credential.Carries(name):
+		default:
 			out[name] = values
 		}
 	}
-	for _, list := range in["Connection"] {
+	for _, list := range own {
 		for name := range strings.SplitSeq(list, ",") {
-			out.Del(strings.TrimSpace(name))
+			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
+			delete(out, name)
+			if i := slices.IndexFunc(s.fixed, func(h fixedHeader) bool { return h.name == name }); i >= 0 {
+				out[name] = s.fixed[i].values
+			}
 		}
 	}
-	return out
+	return out, connection
+}
+
+// ofConnection reports whether a header belongs to one connection and is not
+// passed on (RFC 9110, section 7.6.1), as the headers that Connection names;
+// Accept-Encoding is left to the transport, so that what is compressed can be
+// read here.
+func ofConnection(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Accept-Encoding":
+		return true
+	}
+	return false
 }

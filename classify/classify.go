@@ -32,7 +32,8 @@ type Dialect struct {
 	errors    catalog.Errors
 	limits    catalog.Limits
 	meanings  []meaning
-	inSuccess bool // a 2xx may be an error
+	inSuccess bool     // a 2xx may be an error
+	idHeaders []string // headers with the id of a request, as http.Header writes them
 }
 
 // meaning is a catalog.MeaningRule made ready.
@@ -58,6 +59,11 @@ func Compile(p *catalog.Profile) (*Dialect, error) {
 	d := &Dialect{name: p.Name, errors: p.Errors, limits: p.Limits}
 	if d.name == "" {
 		d.name = "The provider"
+	}
+	if p.Errors.RequestIDHeader != "" {
+		for _, name := range append([]string{p.Errors.RequestIDHeader}, p.Errors.RequestIDAlso...) {
+			d.idHeaders = append(d.idHeaders, http.CanonicalHeaderKey(name))
+		}
 	}
 	for i, r := range p.Errors.Meanings {
 		class := integration.Class(r.Class)
@@ -134,15 +140,9 @@ func (d *Dialect) Gone(status int) bool {
 // RequestID is the provider's id of a request, from the header of its answer;
 // empty when it gives none.
 func (d *Dialect) RequestID(header http.Header) string {
-	if d.errors.RequestIDHeader == "" {
-		return ""
-	}
-	if id := header.Get(d.errors.RequestIDHeader); id != "" {
-		return clean(id)
-	}
-	for _, name := range d.errors.RequestIDAlso {
-		if id := header.Get(name); id != "" {
-			return clean(id)
+	for _, name := range d.idHeaders {
+		if id := header[name]; len(id) > 0 && id[0] != "" {
+			return clean(id[0])
 		}
 	}
 	return ""

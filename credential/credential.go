@@ -108,12 +108,26 @@ func compileBasic(auth catalog.Auth) (*Applier, error) {
 // be, and Authorization, Proxy-Authorization and Cookie in any case, as none of
 // them is meant for the provider. It changes header and u.
 func (a *Applier) Strip(header http.Header, u *url.URL) {
-	delete(header, "Authorization")
-	delete(header, "Proxy-Authorization")
-	delete(header, "Cookie")
-	if a.header != "" {
-		delete(header, a.header)
+	for name := range header {
+		if a.Carries(name) {
+			delete(header, name)
+		}
 	}
+	a.StripURL(u)
+}
+
+// Carries reports whether a header, by its canonical name, may carry a
+// credential.
+func (a *Applier) Carries(name string) bool {
+	switch name {
+	case "Authorization", "Proxy-Authorization", "Cookie":
+		return true
+	}
+	return name == a.header
+}
+
+// StripURL is Strip for the URL alone.
+func (a *Applier) StripURL(u *url.URL) {
 	if a.query != "" && u.RawQuery != "" {
 		u.RawQuery = withoutParam(u.RawQuery, a.query)
 	}

@@ -3,10 +3,8 @@ package postgres
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"sync"
 
@@ -106,29 +104,7 @@ func checkNew(e *integration.Event) (headers string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return encodeHeader(e.Header)
-}
-
-func encodeHeader(h http.Header) (string, error) {
-	if len(h) == 0 {
-		return "{}", nil
-	}
-	b, err := json.Marshal(h)
-	if err != nil {
-		return "", fmt.Errorf("postgres: headers: %w", err)
-	}
-	return string(b), nil
-}
-
-func decodeHeader(text string) (http.Header, error) {
-	if text == "" || text == "{}" {
-		return nil, nil
-	}
-	var h http.Header
-	if err := json.Unmarshal([]byte(text), &h); err != nil {
-		return nil, fmt.Errorf("postgres: stored headers: %w", err)
-	}
-	return h, nil
+	return pack.Header(e.Header), nil
 }
 
 // insertEvents writes events with one statement and sets fresh, or err. A

@@ -2,10 +2,8 @@ package sqlite
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -98,29 +96,7 @@ func checkNew(e *integration.Event) (headers string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return encodeHeader(e.Header)
-}
-
-func encodeHeader(h http.Header) (string, error) {
-	if len(h) == 0 {
-		return "{}", nil
-	}
-	b, err := json.Marshal(h)
-	if err != nil {
-		return "", fmt.Errorf("sqlite: headers: %w", err)
-	}
-	return string(b), nil
-}
-
-func decodeHeader(text string) (http.Header, error) {
-	if text == "" || text == "{}" {
-		return nil, nil
-	}
-	var h http.Header
-	if err := json.Unmarshal([]byte(text), &h); err != nil {
-		return nil, fmt.Errorf("sqlite: stored headers: %w", err)
-	}
-	return h, nil
+	return pack.Header(e.Header), nil
 }
 
 // inserter writes events with as few statements as it can. It belongs to the

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/integration"
+	"github.com/sallyport/sallyport/store/pack"
 )
 
 // recordPatience is how long Record waits for room before it drops a call that
@@ -96,11 +97,7 @@ func newCallRow(c *integration.Call) (*callRow, error) {
 		row.failure = string(text)
 	}
 	if durable(c) {
-		headers, err := encodeHeader(c.Header)
-		if err != nil {
-			return nil, err
-		}
-		row.headers = headers
+		row.headers = pack.Header(c.Header)
 		row.body = append([]byte{}, c.Body...)
 	}
 	row.call.Header, row.call.Body, row.call.Failure, row.call.Attempts = nil, nil, nil, nil
@@ -272,7 +269,7 @@ func scanCall(r rowScanner, whole bool) (seq int64, c integration.Call, err erro
 		}
 		c.Answer = &integration.Answer{Status: row.Status, Header: row.Header, Body: answered, Cut: row.Cut, Until: fromOptional(until)}
 	}
-	c.Header, err = decodeHeader(headers.String)
+	c.Header, err = pack.ParseHeader(headers.String)
 	return seq, c, err
 }
 

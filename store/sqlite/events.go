@@ -40,7 +40,7 @@ func scanEvent(r rowScanner, whole bool, more ...any) (seq int64, e integration.
 	e.ProcessedAt, e.DueAt = fromOptional(processed), fromOptional(due)
 	e.ReplayedAt, e.Job = fromOptional(replayed), job.String
 	if whole {
-		if e.Header, err = decodeHeader(headers); err == nil {
+		if e.Header, err = pack.ParseHeader(headers); err == nil {
 			e.Payload, err = pack.Unpack(e.Payload, packed)
 		}
 	}

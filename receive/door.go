@@ -31,6 +31,7 @@ type door struct {
 	refused int // status of a wrong signature; 0 is 401
 
 	patience time.Duration // how long a commit is waited for
+	late     *lateness     // of the requests under way; nil: each has its own
 
 	handshakes *handshake.Set
 	batch      extract.Split
@@ -64,7 +65,7 @@ func newDoor(s Service) (*door, error) {
 	d := &door{
 		service: p.Service, secrets: s.Secrets, format: facts.TimeFormat, used: p.Webhooks.Events, drop: unkept(facts),
 		signed: signatures(facts), raw: rawTypes(p), values: s.Values, keep: s.Keep, visit: s.Visit, refused: facts.Answer.Refused, success: successOf(facts.Answer),
-		patience: patience(facts.Answer.DeadlineS), ordered: p.Webhooks.Ordered, counters: &counters{},
+		patience: patience(facts.Answer.DeadlineS), late: &lateness{}, ordered: p.Webhooks.Ordered, counters: &counters{},
 	}
 	if err := d.placed(s); err != nil {
 		return nil, err

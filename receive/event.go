@@ -3,12 +3,13 @@ package receive
 import (
 	"bytes"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
-
-	"github.com/google/uuid"
 
 	"github.com/sallyport/sallyport/catalog"
 	"github.com/sallyport/sallyport/extract"
@@ -31,7 +32,7 @@ func (d *door) events(in *extract.Request, now time.Time) ([]*integration.Event,
 	if !ok {
 		return []*integration.Event{d.read(in, now, 0)}, nil
 	}
-	batch := uuid.Must(uuid.NewV7()).String()
+	batch := integration.NewID(now)
 	list := make([]*integration.Event, 0, len(items))
 	seen := make(map[string][]byte, len(items))
 	for i, item := range items {
@@ -53,7 +54,7 @@ func (d *door) event(in *extract.Request, now time.Time) (*integration.Event, er
 
 func (d *door) read(in *extract.Request, now time.Time, position int) *integration.Event {
 	e := &integration.Event{
-		ID: uuid.Must(uuid.NewV7()).String(), Service: d.service, Source: d.source, Tenant: d.fixed,
+		ID: integration.NewID(now), Service: d.service, Source: d.source, Tenant: d.fixed,
 		Payload: in.Body, ReceivedAt: now.UTC(), DueAt: now.UTC(), Status: integration.EventReceived, Ordered: d.ordered,
 	}
 	e.ExternalID = d.identity.key(in, e.ID, position)
@@ -131,15 +132,25 @@ func (d *door) kept(h http.Header, eventType string) http.Header {
 var confidentialWords = [...]string{"auth", "cookie", "key", "signature", "token", "secret", "password", "hmac"}
 
 func confidential(header string) bool {
-	for _, word := range confidentialWords {
-		for i := 0; i+len(word) <= len(header); i++ {
-			if strings.EqualFold(header[i:i+len(word)], word) {
-				return true
-			}
-		}
+	if told, known := confidentialHeaders.Load(header); known {
+		return told.(bool)
 	}
-	return false
+	lower := strings.ToLower(header)
+	told := slices.ContainsFunc(confidentialWords[:], func(word string) bool { return strings.Contains(lower, word) })
+	if len(header) <= 64 && confidentialCount.Add(1) <= maxConfidential {
+		confidentialHeaders.Store(strings.Clone(header), told)
+	}
+	return told
 }
+
+// confidentialHeaders remembers the answers for the names that come again and
+// again, the first maxConfidential of them.
+var (
+	confidentialHeaders sync.Map
+	confidentialCount   atomic.Int64
+)
+
+const maxConfidential = 512
 
 // parseTime reads the provider's time of an event; zero when it can't be read,
 // which is no reason to lose the event.

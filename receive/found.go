@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 
-	"github.com/google/uuid"
-
 	"github.com/sallyport/sallyport/extract"
 	"github.com/sallyport/sallyport/integration"
 )
@@ -35,7 +33,7 @@ func (r *Receiver) Found(ctx context.Context, service, tenant string, header htt
 	if e, err = d.event(in, start); err != nil {
 		return nil, false, err
 	}
-	e.ID = uuid.Must(uuid.NewV7()).String()
+	e.ID = integration.NewID(start)
 	e.MarkReconciled()
 	if tenant != "" {
 		e.Tenant = tenant

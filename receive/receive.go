@@ -19,8 +19,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/sallyport/sallyport/extract"
 	"github.com/sallyport/sallyport/handshake"
 	"github.com/sallyport/sallyport/integration"
@@ -280,7 +278,7 @@ func (r *Receiver) take(req *http.Request, d *door, now time.Time, held *share) 
 // keep reads the events out of a verified request and has them kept: all, or the
 // sender is told to come again, and what was kept of them is a repeat then.
 func (r *Receiver) keep(req *http.Request, d *door, in *extract.Request, now time.Time) taken {
-	within, cancel := d.untilLate(req.Context())
+	within, cancel := d.untilLate()
 	defer cancel()
 	events, err := d.events(in, now)
 	switch {
@@ -340,7 +338,7 @@ const linger = time.Second
 func refuse(w http.ResponseWriter, p *problem.Problem) {
 	h := w.Header()
 	if h.Get(problem.RequestIDHeader) == "" {
-		h.Set(problem.RequestIDHeader, uuid.Must(uuid.NewV7()).String())
+		h.Set(problem.RequestIDHeader, integration.NewID(time.Now()))
 	}
 	if p.Status == http.StatusRequestEntityTooLarge || p.Status == http.StatusUnsupportedMediaType {
 		// What of the body was not read is not worth reading: the sender gets a
@@ -366,8 +364,8 @@ func (r *Receiver) log(ctx context.Context, d *door, e *integration.Event, v ver
 	if !r.config.Log.Enabled(ctx, level) {
 		return
 	}
-	attributes := make([]slog.Attr, 0, 10)
-	attributes = append(attributes, slog.String("service", d.service), slog.String("verdict", string(v)))
+	var room [10]slog.Attr
+	attributes := append(room[:0], slog.String("service", d.service), slog.String("verdict", string(v)))
 	if d.source != "" {
 		attributes = append(attributes, slog.String("source", d.source))
 	}
@@ -381,6 +379,9 @@ func (r *Receiver) log(ctx context.Context, d *door, e *integration.Event, v ver
 	if requestID != "" {
 		attributes = append(attributes, slog.String("request_id", requestID))
 	}
-	attributes = append(attributes, slog.Duration("took", r.config.Now().Sub(start)))
-	r.config.Log.LogAttrs(ctx, level, message, attributes...)
+	now := r.config.Now()
+	attributes = append(attributes, slog.Duration("took", now.Sub(start)))
+	line := slog.NewRecord(now, level, message, 0) // nobody asks for the line of code
+	line.AddAttrs(attributes...)
+	_ = r.config.Log.Handler().Handle(ctx, line) // slog ignores it as well
 }

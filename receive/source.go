@@ -61,7 +61,7 @@ func (r *Receiver) door(req *http.Request) (*door, error) {
 		return nil, errNoDoor
 	}
 	began := time.Now()
-	within, cancel := d.untilLate(req.Context())
+	within, cancel := d.untilLate()
 	defer cancel()
 	secrets, known, err := d.byPath(within, last)
 	switch {
@@ -73,7 +73,7 @@ func (r *Receiver) door(req *http.Request) (*door, error) {
 		return nil, errNoDoor
 	}
 	own := d.of(last, secrets)
-	own.patience -= time.Since(began)
+	own.patience, own.late = own.patience-time.Since(began), nil
 	return own, nil
 }
 

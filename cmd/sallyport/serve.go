@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"os/signal"
@@ -59,7 +58,8 @@ func loadConfig(cmd *cobra.Command, file string) (config.Config, error) {
 }
 
 func serve(ctx context.Context, ui *terminal, c config.Config) error {
-	log := newLogger(ui, c)
+	log, flush := newLogger(ui, c)
+	defer flush()
 	app, err := sallyport.New(ctx, sallyport.Config{
 		Plans: c.Plans, Environment: c.Environment, Database: c.Database, PublicURL: c.PublicURL, Redis: c.Redis, Keyset: c.Keyset, MetricsOpen: c.MetricsOpen, ErasureKeys: c.ErasureKeys, ReturnURLs: c.ReturnURLs, ProxyBodyLimit: c.ProxyLimit, ProxyDomains: c.ProxyDomain,
 		BodyLimit: c.BodyLimit, WebhookLimit: c.Webhook, WebhookMemory: c.WebhookAll, Forwarders: c.Forwarders, NoRetention: !c.Retention, CallRetention: c.KeepCalls, Queue: c.Queue, Workers: c.Workers, Grace: c.Grace, Log: log, Version: buildVersion(),
@@ -93,26 +93,4 @@ func closed(app *sallyport.App, why error) error {
 		return fmt.Errorf("%w (and %w)", why, err)
 	}
 	return why
-}
-
-func newLogger(ui *terminal, c config.Config) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
-		level = slog.LevelInfo
-	}
-	options := &slog.HandlerOptions{Level: level}
-	if c.LogFormat == "text" || (c.LogFormat == "auto" && ui.isTTY) {
-		return slog.New(slog.NewTextHandler(ui.rawErr, options))
-	}
-	options.ReplaceAttr = milliseconds
-	return slog.New(slog.NewJSONHandler(ui.rawErr, options))
-}
-
-// milliseconds says the unit of a duration, which JSON would lose: took becomes
-// took_ms.
-func milliseconds(_ []string, a slog.Attr) slog.Attr {
-	if a.Value.Kind() != slog.KindDuration {
-		return a
-	}
-	return slog.Float64(a.Key+"_ms", float64(a.Value.Duration().Microseconds())/1000)
 }

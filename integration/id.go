@@ -2,11 +2,10 @@ package integration
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // newestID is the time part of the newest id: milliseconds since 1970 in the
@@ -29,8 +28,14 @@ func NewID(now time.Time) string {
 			break
 		}
 	}
-	var id uuid.UUID
+	var id [16]byte
 	binary.BigEndian.PutUint64(id[:], uint64(at>>12)<<16|0x7000|uint64(at&0xfff))
 	binary.BigEndian.PutUint64(id[8:], rand.Uint64()>>2|1<<63)
-	return id.String()
+	text := [36]byte{8: '-', 13: '-', 18: '-', 23: '-'}
+	hex.Encode(text[:8], id[:4])
+	hex.Encode(text[9:13], id[4:6])
+	hex.Encode(text[14:18], id[6:8])
+	hex.Encode(text[19:23], id[8:10])
+	hex.Encode(text[24:], id[10:])
+	return string(text[:])
 }

@@ -41,6 +41,10 @@ var allHints = sync.OnceValue(func() *hints {
 		h.add([][]string{g.name}, g.words)
 	}
 	for s, list := range h.byStem {
+		if _, deed := verbs[s]; deed && len(list) > manyHints { // of "send out" the deed alone would be left
+			h.byStem[s] = nil
+			continue
+		}
 		h.tells[s] = math.Log(1 + float64(len(h.list))/float64(len(list)))
 	}
 	for _, s := range slices.Sorted(maps.Keys(h.byStem)) { // in order: sums of fractions depend on it
@@ -87,6 +91,7 @@ const (
 	enoughTold   = 12.0 // about two rare words
 	glossShare   = 0.5  // of what a saying tells a dictionary's text tells
 	lessLikelier = 0.1  // less for each further meaning of a hint
+	manyHints    = 40   // a verb of APIs that stands in more of them hints at nothing
 )
 
 // hinted is a thing of the document that a clause hints at.

@@ -14,6 +14,7 @@ import (
 type pick struct {
 	op     *operation
 	clause *clause // that asked for it; nil when it was named explicitly
+	beside bool    // nobody asked for it, another one needs it
 	why    []string
 }
 
@@ -59,12 +60,20 @@ func (c *chooser) take(cl *clause, o *operation, why string) *pick {
 		if len(p.why) < 3 && !slices.Contains(p.why, why) {
 			p.why = append(p.why, why)
 		}
+		p.beside = false
 		return p
 	}
 	p := &pick{op: o, clause: cl, why: []string{why}}
 	c.byOp[o] = p
 	c.picks = append(c.picks, p)
 	return p
+}
+
+// beside takes an operation that another one needs.
+func (c *chooser) beside(cl *clause, o *operation, why string) {
+	known, taken := c.byOp[o]
+	asked := taken && !known.beside
+	c.take(cl, o, why).beside = !asked
 }
 
 func (c *chooser) clause(i int) {
@@ -275,7 +284,7 @@ func (c *chooser) company(cl *clause, t target, o *operation, scores []float64) 
 	if o.kind != kindRead && o.kind != kindList && o.kind != kindDelete {
 		if reader := c.bestOf(t.ops, kindRead, scores); reader != nil && reader.readsAll() {
 			if _, taken := c.byOp[reader]; !taken {
-				c.take(cl, reader, fmt.Sprintf("reads back what %s writes", o.Call()))
+				c.beside(cl, reader, fmt.Sprintf("reads back what %s writes", o.Call()))
 			}
 		}
 	}
@@ -291,7 +300,7 @@ func (c *chooser) company(cl *clause, t target, o *operation, scores []float64) 
 		}
 		maker := c.bestOf(ops, kindCreate, scores)
 		if maker != nil && c.accepts(maker, t.ops[0].noun) != "" {
-			c.take(cl, maker, fmt.Sprintf("makes the parts of what %s creates: it takes %q", o.Call(), c.accepts(maker, t.ops[0].noun)))
+			c.beside(cl, maker, fmt.Sprintf("makes the parts of what %s creates: it takes %q", o.Call(), c.accepts(maker, t.ops[0].noun)))
 		}
 	}
 }

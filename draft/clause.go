@@ -46,7 +46,7 @@ func clauses(need string) []clause {
 				asked, _, _ = strings.Cut(c.verbs[0].word, " ")
 			}
 		}
-		if p.condition && (len(c.verbs) == 0 || !p.imperative()) {
+		if p.context || p.condition && (len(c.verbs) == 0 || !p.imperative()) {
 			c.occasion = true
 			out = append(out, c)
 			continue

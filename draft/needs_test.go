@@ -21,8 +21,9 @@ func chosen(d *openapi.Document, need string) (c needs.Choice) {
 
 // R8.2: the floors are what is reached; they keep choosing from getting worse.
 // Held-out needs were set aside before the first rules were tuned, late ones
-// written afterwards; the rules for lay words were tuned on the development
-// needs alone. Lay words of late needs say the most about other people's.
+// written afterwards, fresh ones by people who had not seen rule or thesaurus; the
+// rules for lay words were tuned on the development needs and the tickets alone.
+// Lay words of fresh needs say the most about other people's.
 func TestNeeds(t *testing.T) {
 	t.Parallel()
 	set, err := needs.Load("testdata")
@@ -36,14 +37,18 @@ func TestNeeds(t *testing.T) {
 		group                    needs.Group
 		picked, shown, precision float64
 	}{
-		{needs.Group{Wording: needs.Own, Part: needs.Tuned}, 0.98, 1, 0.85},
-		{needs.Group{Wording: needs.Lay, Part: needs.Tuned}, 0.68, 0.94, 0.59},
+		{needs.Group{Wording: needs.Own, Part: needs.Tuned}, 0.98, 1, 0.82},
+		{needs.Group{Wording: needs.Lay, Part: needs.Tuned}, 0.73, 0.96, 0.61},
 		{needs.Group{Wording: needs.Own, Part: needs.Development}, 0.88, 0.99, 0.82},
-		{needs.Group{Wording: needs.Lay, Part: needs.Development}, 0.57, 0.87, 0.53},
-		{needs.Group{Wording: needs.Own, Part: needs.HeldOut}, 0.87, 0.98, 0.74},
-		{needs.Group{Wording: needs.Lay, Part: needs.HeldOut}, 0.56, 0.85, 0.47},
-		{needs.Group{Wording: needs.Own, Part: needs.Late}, 0.91, 1, 0.84},
-		{needs.Group{Wording: needs.Lay, Part: needs.Late}, 0.36, 0.69, 0.36},
+		{needs.Group{Wording: needs.Lay, Part: needs.Development}, 0.61, 0.91, 0.51},
+		{needs.Group{Wording: needs.Own, Part: needs.Tickets}, 0.88, 0.99, 0.72},
+		{needs.Group{Wording: needs.Lay, Part: needs.Tickets}, 0.44, 0.79, 0.39},
+		{needs.Group{Wording: needs.Own, Part: needs.HeldOut}, 0.88, 0.98, 0.75},
+		{needs.Group{Wording: needs.Lay, Part: needs.HeldOut}, 0.58, 0.85, 0.47},
+		{needs.Group{Wording: needs.Own, Part: needs.Late}, 0.85, 1, 0.81},
+		{needs.Group{Wording: needs.Lay, Part: needs.Late}, 0.5, 0.83, 0.43},
+		{needs.Group{Wording: needs.Own, Part: needs.Fresh}, 0.82, 0.99, 0.72},
+		{needs.Group{Wording: needs.Lay, Part: needs.Fresh}, 0.37, 0.81, 0.41},
 	} {
 		f := set.Measure(floor.group, chosen)
 		t.Logf("%s: %s", floor.group, f)

@@ -11,6 +11,7 @@ var (
 type piece struct {
 	text      string
 	condition bool // introduced by when, if and the like
+	context   bool // of a sentence that asks for nothing
 }
 
 // imperative reports whether the piece begins with its verb; "when orders are
@@ -30,13 +31,24 @@ func (p piece) imperative() bool {
 	return false
 }
 
-func pieces(need string) []piece {
+func pieces(need string) (out []piece) {
+	for _, s := range statements(need) {
+		list := cutPieces(s.text)
+		for i := range list {
+			list[i].context = s.context
+		}
+		out = append(out, list...)
+	}
+	return out
+}
+
+func cutPieces(need string) []piece {
 	var out []piece
 	var words []string
 	condition, last := false, ""
 	flush := func() {
 		if len(words) > 0 {
-			out = append(out, piece{strings.Join(words, " "), condition})
+			out = append(out, piece{text: strings.Join(words, " "), condition: condition})
 			words, condition = nil, false
 		}
 	}

@@ -9,8 +9,8 @@ import (
 
 // Report says how a plan came about.
 type Report struct {
-	// Candidates are the operations that rank first for the need, and every
-	// one that was picked, best first.
+	// Candidates are the operations that were picked, those that were asked for
+	// before those that they need, and then the ones that came close; best first.
 	Candidates []Candidate
 	// Uncovered are the parts of the need that no operation was found for, in
 	// the words of the need.
@@ -48,28 +48,32 @@ type Candidate struct {
 	Reason  string // why it was picked, or why not
 }
 
-// shown is how many candidates a person is shown beside the picked ones.
-const shown = 12
+// shown is how many candidates a person is shown beside the picked ones: with
+// those about twenty.
+const shown = 16
 
-// candidates lists what was picked and what ranks first for each part of the
-// need, so that one part does not crowd out another.
+// candidates lists what was asked for, what that needs beside it, and what ranks
+// first for each part of the need, so that one part does not crowd out another.
 func (c *chooser) candidates(names map[*operation]string) []Candidate {
 	near := c.nearest()
-	var out []Candidate
+	var asked, beside, closest []Candidate
 	for _, i := range order(c.best) {
 		o := c.index.ops[i]
 		one := Candidate{Call: o.Call(), Summary: purpose(o), Score: c.best[i]}
-		if p, picked := c.byOp[o]; picked {
+		switch p, picked := c.byOp[o]; {
+		case picked:
 			one.Picked, one.Name, one.Reason = true, names[o], joined(p.why)
-			out = append(out, one)
-			continue
-		}
-		if near[i] {
+			if p.beside {
+				beside = append(beside, one)
+			} else {
+				asked = append(asked, one)
+			}
+		case near[i]:
 			one.Reason = c.whyNot(o)
-			out = append(out, one)
+			closest = append(closest, one)
 		}
 	}
-	return out
+	return slices.Concat(asked, beside, closest)
 }
 
 // nearest are the operations that came close, taken from the clauses in turn.

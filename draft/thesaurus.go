@@ -13,11 +13,18 @@ import (
 //go:embed thesaurus/*.txt
 var thesaurus embed.FS
 
-// thesaurusTexts are the files of the thesaurus, in the order of their names.
-func thesaurusTexts() (texts []string) {
+// thesaurusTexts are the files of the thesaurus, the general one first: of the
+// meanings of a word those that are said first count the most.
+func thesaurusTexts() []string {
+	const general = "general.txt"
 	list, _ := thesaurus.ReadDir("thesaurus") // it is compiled in, and a test reads it
+	texts := make([]string, 1, len(list))
 	for _, f := range list {
 		text, _ := thesaurus.ReadFile("thesaurus/" + f.Name())
+		if f.Name() == general {
+			texts[0] = string(text)
+			continue
+		}
 		texts = append(texts, string(text))
 	}
 	return texts

@@ -16,7 +16,7 @@ func TestThesaurus(t *testing.T) {
 	akin := set("attach announce bill subscribe reserve book annotate revise collect follow distribute email warn adjust open repeat protect receive connect appoint set react trigger respond move organize star review remind") // deeds that are said of their thing
 	names := map[string]string{}                                                                                                                                                                                                  // stem of a thing in APIs, with the word
 	forms := set("invoicing mail moderators moderator designer bill billing entry delivery scanned sharing category computer lobby brand posting lettering costing offering rank merchandise signing config invitation")          // of the word itself, or of one that means it
-	things := map[string]string{} // stem of every name of a thing
+	things := map[string]string{}                                                                                                                                                                                                 // stem of every name of a thing
 	whole := strings.Join(thesaurusTexts(), "\n")
 	for part := range strings.SplitSeq(whole, "[things]\n") {
 		part, _, _ = strings.Cut(part, "[deeds]\n")

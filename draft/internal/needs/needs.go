@@ -26,7 +26,7 @@ type Task struct {
 	HeldOut  bool     `yaml:"held_out"`
 	Late     bool     `yaml:"late"` // written when the rules were finished
 
-	development bool // from development.yaml
+	part Part // by its file; empty for those of needs.yaml, which say it themselves
 }
 
 // Wording of a task.
@@ -52,12 +52,12 @@ type Set struct {
 	Documents map[string]*openapi.Document // by provider
 }
 
-// Load reads the tasks and documents of a folder: needs.yaml, development.yaml
-// and documents/PROVIDER.json.gz. It fails when a task names an operation that
+// Load reads the tasks and documents of a folder: needs.yaml, development.yaml,
+// tickets.yaml, fresh.yaml and documents/PROVIDER.json.gz. It fails when a task names an operation that
 // its document does not have, or is held out against the hash of its id.
 func Load(folder string) (*Set, error) {
 	s := &Set{Documents: map[string]*openapi.Document{}}
-	for _, name := range []string{"needs.yaml", "development.yaml"} {
+	for _, name := range []string{"needs.yaml", "development.yaml", "tickets.yaml", "fresh.yaml"} {
 		data, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil {
 			return nil, err
@@ -69,7 +69,10 @@ func Load(folder string) (*Set, error) {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		for i := range tasks {
-			tasks[i].development = name == "development.yaml"
+			switch part := Part(strings.TrimSuffix(name, ".yaml")); part {
+			case Development, Tickets, Fresh:
+				tasks[i].part = part
+			}
 		}
 		s.Tasks = append(s.Tasks, tasks...)
 	}
@@ -93,7 +96,7 @@ func Load(folder string) (*Set, error) {
 }
 
 func (t Task) check(d *openapi.Document) error {
-	if !t.Late && !t.development && t.HeldOut != heldOut(t.ID) {
+	if !t.Late && t.part == "" && t.HeldOut != heldOut(t.ID) {
 		return fmt.Errorf("%s: held_out must be %v, as the hash of the id says", t.ID, heldOut(t.ID))
 	}
 	for _, call := range slices.Concat(t.Pick, t.Extra) {
@@ -117,10 +120,22 @@ type Choice struct {
 	Picked, Shown []string // calls; what is picked is shown as well
 }
 
+// first of what is picked, then of what is shown beside it.
+func (c Choice) first(n int) []string {
+	list := slices.Clone(c.Picked)
+	for _, call := range c.Shown {
+		if !slices.Contains(list, call) {
+			list = append(list, call)
+		}
+	}
+	return list[:min(n, len(list))]
+}
+
 // Figures of a group of needs.
 type Figures struct {
 	Needs, Known        int // needs, and operations that have to be picked
 	Picked, Shown       int // of Known
+	FirstFew            int // of Known, among the first five: what is picked, then what is shown
 	Chosen, Fine, Extra int // operations picked in all; known or acceptable; the rest
 	Whole               int // needs with everything picked
 	Missed              []string
@@ -143,6 +158,9 @@ func (f *Figures) Add(t Task, w Wording, c Choice) {
 		shown := in(c.Shown)
 		if shown {
 			f.Shown++
+		}
+		if in(c.first(firstFew)) {
+			f.FirstFew++
 		}
 		if in(c.Picked) {
 			f.Picked++
@@ -173,6 +191,10 @@ func (f *Figures) Recall() float64 { return share(f.Picked, f.Known) }
 // ShownRecall is the share of the known operations that were at least shown.
 func (f *Figures) ShownRecall() float64 { return share(f.Shown, f.Known) }
 
+// FirstRecall is the share of the known operations that are among the first
+// five.
+func (f *Figures) FirstRecall() float64 { return share(f.FirstFew, f.Known) }
+
 // Precision is the share of what was picked that is known or acceptable.
 func (f *Figures) Precision() float64 { return share(f.Fine, f.Chosen) }
 
@@ -185,8 +207,8 @@ func share(n, of int) float64 {
 
 // String is one line of a report.
 func (f *Figures) String() string {
-	return fmt.Sprintf("%d needs, %d known operations: recall %.2f picked, %.2f shown; precision %.2f at %.1f operations a need; %d needs whole",
-		f.Needs, f.Known, f.Recall(), f.ShownRecall(), f.Precision(), float64(f.Chosen)/float64(max(1, f.Needs)), f.Whole)
+	return fmt.Sprintf("%d needs, %d known operations: recall %.2f picked, %.2f in the first five, %.2f shown; precision %.2f at %.1f operations a need; %d needs whole",
+		f.Needs, f.Known, f.Recall(), f.FirstRecall(), f.ShownRecall(), f.Precision(), float64(f.Chosen)/float64(max(1, f.Needs)), f.Whole)
 }
 
 // Group of needs that are reported together.
@@ -204,12 +226,14 @@ const (
 	Development Part = "development" // the rules for lay words were tuned on these
 	HeldOut     Part = "held out"    // set aside before any tuning
 	Late        Part = "late"        // written when the first rules were finished
+	Tickets     Part = "tickets"     // as people write them for developers; the rules for such were tuned on these
+	Fresh       Part = "fresh"       // as tickets, written by others who had not seen the rules
 )
 
-func (t Task) part() Part {
+func (t Task) of() Part {
 	switch {
-	case t.development:
-		return Development
+	case t.part != "":
+		return t.part
 	case t.Late:
 		return Late
 	case t.HeldOut:
@@ -219,7 +243,7 @@ func (t Task) part() Part {
 }
 
 // Groups in the order of a report.
-var Groups = []Group{{Own, Tuned}, {Lay, Tuned}, {Own, Development}, {Lay, Development}, {Own, HeldOut}, {Lay, HeldOut}, {Own, Late}, {Lay, Late}}
+var Groups = []Group{{Own, Tuned}, {Lay, Tuned}, {Own, Development}, {Lay, Development}, {Own, HeldOut}, {Lay, HeldOut}, {Own, Late}, {Lay, Late}, {Own, Tickets}, {Lay, Tickets}, {Own, Fresh}, {Lay, Fresh}}
 
 func (g Group) String() string { return string(g.Part) + ", " + string(g.Wording) }
 
@@ -227,7 +251,7 @@ func (g Group) String() string { return string(g.Part) + ", " + string(g.Wording
 func (s *Set) Measure(g Group, choose func(*openapi.Document, string) Choice) *Figures {
 	f := &Figures{}
 	for _, t := range s.Tasks {
-		if t.part() == g.Part {
+		if t.of() == g.Part {
 			f.Add(t, g.Wording, choose(s.Documents[t.Provider], t.Need(g.Wording)))
 		}
 	}

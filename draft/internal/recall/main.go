@@ -26,13 +26,16 @@ func main() {
 		os.Exit(1)
 	}
 	for _, g := range needs.Groups {
-		open := g.Part == needs.Tuned || g.Part == needs.Development
+		open := g.Part == needs.Tuned || g.Part == needs.Development || g.Part == needs.Tickets
 		if !open && *tuned {
 			continue
 		}
 		start := time.Now()
 		f := set.Measure(g, choose(*verbose && open))
 		fmt.Printf("%s: %s; %.1f ms a need\n", g, f, float64(time.Since(start).Microseconds())/1000/float64(f.Needs))
+		if plain := set.Measure(g, needs.Keywords); !*tuned {
+			fmt.Printf("%s, by keywords: recall %.2f in the first five, %.2f in the first twenty\n", g, plain.Recall(), plain.ShownRecall())
+		}
 		if *verbose && open {
 			for _, m := range f.Missed {
 				fmt.Println("  " + m)

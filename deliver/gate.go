@@ -28,6 +28,7 @@ const (
 const (
 	lineMost  = 5 * time.Minute
 	lineStep  = time.Millisecond
+	waitStep  = 250 * time.Microsecond // of those that wait for a destination to be well again
 	lineLeast = 20 * time.Millisecond
 )
 
@@ -124,7 +125,7 @@ func (g *gate) admit(now time.Time) (p pass, again time.Time) {
 		if g.probing || now.Before(g.until) {
 			// Not at the pace of what has just failed: when the destination is
 			// well again, those that wait are to come at once.
-			return pass{}, g.queue(now, later(g.until, now.Add(pauseFirst/5)), lineStep)
+			return pass{}, g.queue(now, later(g.until, now.Add(pauseFirst/5)), waitStep)
 		}
 		g.probing = true
 		return g.begin(now, true), time.Time{}

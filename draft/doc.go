@@ -7,8 +7,9 @@
 //   - Merge adds a fresh plan to a file that people have edited, and changes
 //     nothing that stands there (R8.3).
 //
-// How operations are picked, without a word about any provider: the sentence is
-// split into clauses; each has verbs, which ask for a kind of operation (create,
+// How operations are picked, without a word about any provider: of each sentence
+// what it asks for is kept, and what only tells why is context; that is split into
+// clauses; each has verbs, which ask for a kind of operation (create,
 // read, act, follow), and nouns, which name resources. Resources are the path
 // segments of the document. People do not use the document's words, so a
 // thesaurus of business words (thesaurus/) and an extract of WordNet say what
@@ -20,7 +21,8 @@
 // with why it was not taken.
 //
 // How well that works is measured on the needs in testdata, in the provider's
-// nouns and in lay words; go run ./draft/internal/recall prints it. Words that
+// nouns and in lay words, beside a plain keyword ranking; go run
+// ./draft/internal/recall prints it. Words that
 // the best operations share (pseudo relevance feedback) were tried as well:
 // they moved nothing into the candidates and were left out.
 //

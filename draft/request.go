@@ -72,7 +72,7 @@ func statements(need string) []statement {
 			continue
 		}
 		s := statement{text: text}
-		s.context = !asking.MatchString(text) && !imperative(text)
+		s.context = !asking.MatchString(text) && !imperative(text) && tells(text)
 		if len(out) > 0 && further[strings.ToLower(firstWord(text))] { // "And a second one that …"
 			s.context = s.context && out[len(out)-1].context
 		}
@@ -87,6 +87,29 @@ func statements(need string) []statement {
 	}
 	return out
 }
+
+// tells reports whether a sentence looks like one that tells something: what may
+// be an order with an unknown verb is taken for one, and said to be uncovered.
+func tells(text string) bool {
+	for i, w := range strings.Fields(strings.ToLower(text)) {
+		w = strings.Trim(w, ",.;:!?()\"'“”")
+		switch {
+		case i == 0 && (determiners[w] || subjects[w] || people[w] || questions[w] || conditions[w] || subjectWords[w]), auxiliary[w]:
+			return true
+		case strings.HasSuffix(w, "s") && !strings.HasSuffix(w, "ss"): // spammers keep; a client asks
+			return true
+		case i > 0:
+			return false
+		}
+	}
+	return false
+}
+
+var (
+	// subjectWords begin a sentence that tells something.
+	subjectWords = set("there here nobody everybody everyone no all most many too some last next yesterday today right now at in on for with from by since only even often sometimes usually currently")
+	auxiliary    = set("is are was were be been has have had do does did can could will would may might must should keep keeps get gets got")
+)
 
 // further are words with which a sentence goes on where the one before ended.
 var further = set("and also plus or likewise same")

@@ -31,6 +31,7 @@ func TestStatements(t *testing.T) {
 		"I want the person on call to see the versions":                          "see the versions",
 		"Build something that goes through the mail":                             "goes through the mail",
 		"A list of the servers would be good too. Delete the old ones.":          "show A list of the servers | Delete the old ones",
+		"Frobnicate the widgets. Refund a charge.":                               "Frobnicate the widgets | Refund a charge",
 		"Nobody asks here. It is only told.":                                     "Nobody asks here | It is only told",
 		"":                                                                       "",
 	} {

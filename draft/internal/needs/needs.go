@@ -227,7 +227,7 @@ const (
 	HeldOut     Part = "held out"    // set aside before any tuning
 	Late        Part = "late"        // written when the first rules were finished
 	Tickets     Part = "tickets"     // as people write them for developers; the rules for such were tuned on these
-	Fresh       Part = "fresh"       // as tickets, written by others who had not seen the rules
+	Fresh       Part = "fresh"       // as tickets, written apart from the rules, with only the documents at hand
 )
 
 func (t Task) of() Part {

@@ -1,5 +1,6 @@
 // Command recall prints how well operations are chosen for the needs in
-// draft/testdata, tuned and held-out needs apart, both wordings apart:
+// draft/testdata, tuned and held-out needs apart, both wordings apart, and how well
+// a plain keyword ranking chooses:
 //
 //	go run ./draft/internal/recall [-v] [-tuned]
 package main

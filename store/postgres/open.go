@@ -19,7 +19,8 @@ type Options struct {
 	// integration.ErrBusy. Zero means 4096.
 	Queue int
 	// Committers is how many transactions that take events in run at once.
-	// Zero means 3; each takes a connection of the pool while it commits.
+	// Zero means 2: one gathers while the other commits, and more make the batches
+	// smaller. Each takes a connection of the pool while it commits.
 	Committers int
 	// Timeout bounds every operation, the wait for a connection included. Zero
 	// means 10 seconds.
@@ -34,7 +35,7 @@ func (o Options) withDefaults() Options {
 		o.Queue = 4096
 	}
 	if o.Committers <= 0 {
-		o.Committers = 3
+		o.Committers = 2
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 10 * time.Second
